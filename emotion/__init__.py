@@ -1,0 +1,34 @@
+"""How someone comes across, from what they say, how they say it and how they look.
+
+>>> import emotion
+>>> analysis = emotion.load().analyze(audio="clip.wav")
+>>> analysis.mood, analysis.label
+
+Importing the package loads no model and neither torch nor OpenCV.
+"""
+
+from collections.abc import Mapping
+
+from emotion.labels import LABELS, MODALITIES
+from emotion.readings import Analysis, Fusion, InputError, Reading
+
+__all__ = ["LABELS", "MODALITIES", "Analysis", "Fusion", "InputError", "Reading", "fuse", "load"]
+
+
+def load(source: str | None = None, weights: str | None = None):
+    """An ``emotion.analyzer.Analyzer``. Its models load at their first use, or all at once with ``warm()``.
+
+    ``source``: "auto" (Hub or cache, else bundled), "hub" or "bundled", by default EMOTION_SOURCE or "auto". ``weights``: a file in
+    the format of weights.yaml, by default EMOTION_WEIGHTS or the project's own. Raises InputError when the file is not valid.
+    """
+    from emotion.analyzer import Analyzer
+
+    return Analyzer(source, weights)
+
+
+def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float] | None = None) -> Fusion:
+    """Fuse readings, by modality, with ``weights`` per modality (default: the fitted ones). Instant: no model runs."""
+    from emotion import fusion
+    from emotion.weights import default_weights
+
+    return fusion.fuse(readings, default_weights() if weights is None else weights)

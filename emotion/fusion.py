@@ -1,0 +1,100 @@
+"""Calibration, weighted late fusion, mood and agreement: pure functions of numbers, without torch or a page."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from emotion.labels import LABELS, MODALITIES, mood
+from emotion.readings import Fusion, InputError, Reading
+
+# How strongly disagreement about the mood pulls toward 3: at 0.5 the fused mood still never falls when a part's mood rises.
+PULL = 0.5
+MIXED_SPREAD = (
+    0.75  # weighted standard deviation of the parts' moods, on the scale of 1 to 5, from which feelings are called mixed
+)
+
+
+def calibrate(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Softmax of logits (..., 7) over a temperature > 0 (Guo et al. 2017), float32."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusion:
+    """Fuse readings by ``p = sum(w r p) / sum(w r)``, w the modality's weight and r the reliability of its reading.
+
+    ``weights`` maps modality to a weight >= 0; one that is not named counts 0. Where all weights of the readings present are zero
+    they count as equal, with a warning. The mood is that of p, pulled toward 3 by the parts' disagreement and never outside their
+    range. No reading gives a Fusion of None. Raises InputError for a negative, non-finite or unknown weight.
+    """
+    _check(weights)
+    if not readings:
+        return Fusion(mood=None, label=None, probabilities=None, agreement=None, mixed=False, shares={})
+    shares, warnings = _shares(readings, weights)
+    share = np.array([shares[name] for name in readings])
+    parts = np.stack([np.asarray(reading.probabilities, np.float64) for reading in readings.values()])  # (m, 7)
+    fused = share @ parts
+    moods = mood(parts)
+    spread = math.sqrt(max(0.0, float(share @ np.square(moods - share @ moods))))
+    return Fusion(
+        mood=pulled_mood(moods, share),
+        label=LABELS[int(fused.argmax())],
+        probabilities=(fused / fused.sum()).astype(np.float32),
+        agreement=agreement(parts, share),
+        mixed=spread >= MIXED_SPREAD,
+        shares=shares,
+        warnings=warnings,
+    )
+
+
+def pulled_mood(moods: np.ndarray, share: np.ndarray) -> float:
+    """Mean of the parts' moods (m,) by share (m,), drawn toward 3 in proportion to their variance, within their range.
+
+    4 is the largest variance on a scale of 1 to 5, so the way to 3 is shortened by at most PULL of its length.
+    """
+    mean = float(share @ moods)
+    variance = float(share @ np.square(moods - mean))
+    counted = moods[share > 0]
+    return float(np.clip(mean + (3.0 - mean) * PULL * variance / 4.0, counted.min(), counted.max()))
+
+
+def agreement(parts: np.ndarray, share: np.ndarray) -> float:
+    """How far distributions (m, 7) agree, 0 (no label in common) to 1 (equal, or a single one).
+
+    1 minus the Jensen-Shannon divergence (Lin 1991) over its largest value at these shares (m,), their entropy.
+    """
+    possible = _entropy(share)
+    if possible < 1e-9:
+        return 1.0
+    divergence = _entropy(share @ parts) - float(share @ np.array([_entropy(part) for part in parts]))
+    return float(np.clip(1.0 - divergence / possible, 0.0, 1.0))
+
+
+def _shares(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> tuple[dict[str, float], tuple[str, ...]]:
+    weight = {name: float(weights.get(name, 0.0)) for name in readings}
+    warnings: tuple[str, ...] = ()
+    if not any(weight.values()):
+        weight = dict.fromkeys(readings, 1.0)
+        warnings = ("All fusion weights of the modalities present are zero: they count as equal.",)
+    force = {name: weight[name] * float(reading.reliability) for name, reading in readings.items()}
+    if not any(force.values()):
+        force = weight  # nothing is reliable: what there is still counts by its weight
+    top = max(force.values())
+    scaled = {name: value / top for name, value in force.items()}  # huge or tiny weights neither overflow nor vanish
+    total = sum(scaled.values())
+    return {name: value / total for name, value in scaled.items()}, warnings
+
+
+def _check(weights: Mapping[str, float]) -> None:
+    for name, weight in weights.items():
+        if name not in MODALITIES:
+            raise InputError(f"There is no modality {name!r} to weigh; there are: {', '.join(MODALITIES)}.")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight) or weight < 0:
+            raise InputError(f"The fusion weight of {name} is {weight!r}; it must be a finite number of at least 0.")
+
+
+def _entropy(p: np.ndarray) -> float:
+    positive = p[p > 0]
+    return float(-(positive * np.log(positive)).sum())

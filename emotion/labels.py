@@ -1,0 +1,50 @@
+"""The modalities, the seven emotion labels, their order, other names for them, and where each lies on the mood scale."""
+
+import numpy as np
+
+MODALITIES = ("text", "speech", "face")
+
+LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+# Names that data sets and published models use for the same seven. Looked up exactly, never by substring:
+# "unhappy" contains "happy". A name that is not here has no counterpart (boredom, shame, guilt, contempt, other ...).
+ALIASES = {
+    "angry": "angry", "anger": "angry", "ang": "angry",
+    "disgust": "disgust", "disgusted": "disgust", "dis": "disgust",
+    "fear": "fear", "fearful": "fear", "afraid": "fear", "fea": "fear",
+    "happy": "happy", "happiness": "happy", "joy": "happy", "hap": "happy",
+    "neutral": "neutral", "neu": "neutral", "calm": "neutral",
+    "sad": "sad", "sadness": "sad",
+    "surprise": "surprise", "surprised": "surprise", "sur": "surprise",
+}  # fmt: skip
+
+# Valence of each label in [-1, 1]: how pleasant the feeling it names is. Surprise can be either and leans slightly to the good.
+VALENCE = {
+    "angry": -0.9, "disgust": -0.8, "fear": -0.8, "happy": 1.0, "neutral": 0.0, "sad": -1.0, "surprise": 0.2,
+}  # fmt: skip
+
+_VALENCE = np.array([VALENCE[label] for label in LABELS])
+
+# Upper ends of the words for a mood: very low < 1.5 <= low < 2.5 <= neutral < 3.5 <= good < 4.5 <= very good.
+MOOD_WORDS = ((1.5, "very low"), (2.5, "low"), (3.5, "neutral"), (4.5, "good"), (float("inf"), "very good"))
+
+
+def to_label(name: str) -> str | None:
+    """The label that ``name`` means, in any case and with stray spaces, or None when it is none of the seven."""
+    return ALIASES.get(name.strip().lower())
+
+
+def mood(probabilities: np.ndarray) -> float | np.ndarray:
+    """Mood on the scale 1 (very low) to 5 (very good): 3 + 2 * expected valence, 3 being neutral.
+
+    Linear in the probabilities, so it is smooth, and the mood of a mixture lies between the moods of its parts.
+
+    Parameters: ``probabilities`` of shape (..., 7), each row summing to 1. Returns shape (...), a float for one row.
+    """
+    result = 3.0 + 2.0 * (np.asarray(probabilities, dtype=np.float64) @ _VALENCE)
+    return float(result) if np.ndim(result) == 0 else result
+
+
+def mood_word(value: float) -> str:
+    """The word for a mood of 1 to 5."""
+    return next(word for upper, word in MOOD_WORDS if value < upper)

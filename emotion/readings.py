@@ -1,0 +1,356 @@
+"""What the package measures and returns: frozen dataclasses, and the one format in which every interface gives them out."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from emotion.labels import LABELS, mood
+
+DECIMALS = 6  # of probabilities, moods and shares in to_dict(): fusing a parsed result again gives the same answer
+
+
+class InputError(ValueError):
+    """An input that cannot be used: one sentence with the problem, the value and the limit."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Which model answered: ``source`` is "bundled", "hub", "local" or "pip"."""
+
+    source: str
+    name: str
+    revision: str
+    calibrated: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"source": self.source, "name": self.name, "revision": self.revision, "calibrated": self.calibrated}
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a video: ``time`` in seconds, ``image`` uint8 RGB (h, w, 3)."""
+
+    time: float
+    image: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Media:
+    """Decoded input. ``samples``: float32 in [-1, 1], mono, 16 kHz, or None without sound. ``duration`` in seconds, None for a picture."""
+
+    samples: np.ndarray | None = field(default=None, repr=False)
+    frames: tuple[Frame, ...] = field(default=(), repr=False)
+    duration: float | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Words said from ``start`` to ``end`` seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said. ``confidence``: expected word accuracy, 0 to 1; ``engine``: which recogniser wrote it, or "typed"."""
+
+    text: str
+    confidence: float
+    engine: str
+    segments: tuple[Segment, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        segments = [{"start": round(s.start, 3), "end": round(s.end, 3), "text": s.text} for s in self.segments]
+        return {"text": self.text, "confidence": round(self.confidence, DECIMALS), "engine": self.engine, "segments": segments}
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one modality says.
+
+    ``probabilities``: float32 (7,) in the order of ``LABELS``, summing to 1. ``reliability``: 0 to 1, how far the input allows a
+    reading at all (share of voiced sound, of frames with a clear face, expected word accuracy), apart from what the model thinks.
+    """
+
+    modality: ClassVar[str]
+    probabilities: np.ndarray
+    reliability: float
+
+    @property
+    def mood(self) -> float:
+        """1 (very low) to 5 (very good)."""
+        return mood(self.probabilities)
+
+    def details(self) -> dict[str, Any]:
+        """The modality's own keys in ``to_dict()``."""
+        return {}
+
+    def to_dict(self, weight: float) -> dict[str, Any]:
+        """``weight`` is the share, 0 to 1, that the modality had in the fusion."""
+        return {
+            "probabilities": named(self.probabilities),
+            "mood": round(self.mood, DECIMALS),
+            "reliability": round(float(self.reliability), DECIMALS),
+            "weight": round(float(weight), DECIMALS),
+            **self.details(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of a recording, ``start`` to ``end`` seconds, with its own probabilities (7,)."""
+
+    start: float
+    end: float
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class TextReading(Reading):
+    """``words``: (word, how much it moved the reading), empty until explanations are computed; ``windows``: one per segment."""
+
+    modality = "text"
+    words: tuple[tuple[str, float], ...] = ()
+    windows: tuple[Window, ...] = field(default=(), repr=False)
+
+    def details(self) -> dict[str, Any]:
+        return {"words": [{"word": word, "weight": round(weight, DECIMALS)} for word, weight in self.words]}
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechReading(Reading):
+    """``intensity``: calm, neutral, low or high. ``pitch_hz``: median F0, None when unvoiced. ``energy_db``: RMS level, dB full scale.
+
+    ``pitch``: F0 in Hz of every ``emotion.prosody.HOP`` samples, 0 where unvoiced; ``windows``: readings along time.
+    """
+
+    modality = "speech"
+    intensity: str
+    pitch_hz: float | None
+    energy_db: float
+    pitch: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
+    windows: tuple[Window, ...] = field(default=(), repr=False)
+
+    def details(self) -> dict[str, Any]:
+        pitch_hz = None if self.pitch_hz is None else round(self.pitch_hz, 1)
+        return {"intensity": self.intensity, "pitch_hz": pitch_hz, "energy_db": round(self.energy_db, 1)}
+
+
+@dataclass(frozen=True, eq=False)
+class FaceFrame:
+    """A face in one frame: ``time`` in seconds, ``box`` x, y, width, height in pixels, ``weight`` its share in the reading."""
+
+    time: float
+    box: tuple[int, int, int, int]
+    probabilities: np.ndarray
+    weight: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "time": round(self.time, 3),
+            "box": list(self.box),
+            "probabilities": named(self.probabilities),
+            "weight": round(self.weight, DECIMALS),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class FaceReading(Reading):
+    """``faces``: how many different faces were seen; ``frames``: those in which the followed face was found."""
+
+    modality = "face"
+    faces: int
+    frames_sampled: int
+    frames_with_face: int
+    frames: tuple[FaceFrame, ...] = field(repr=False)
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "faces": self.faces,
+            "frames_sampled": self.frames_sampled,
+            "frames_with_face": self.frames_with_face,
+            "frames": [frame.to_dict() for frame in self.frames],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """Readings fused into one answer. ``shares``: modality to the share, summing to 1, that it had."""
+
+    mood: float | None
+    label: str | None
+    probabilities: np.ndarray | None
+    agreement: float | None
+    mixed: bool
+    shares: dict[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """One stretch of the timeline: the modalities' probabilities (7,) there and the mood of their fusion."""
+
+    start: float
+    end: float
+    mood: float
+    modalities: dict[str, np.ndarray]
+
+    def to_dict(self) -> dict[str, Any]:
+        parts = {
+            name: {"mood": round(mood(probabilities), DECIMALS), "probabilities": named(probabilities)}
+            for name, probabilities in self.modalities.items()
+        }
+        return {"start": round(self.start, 3), "end": round(self.end, 3), "mood": round(self.mood, DECIMALS), "modalities": parts}
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """The whole answer. Everything but ``media`` is in ``to_dict()``."""
+
+    fusion: Fusion
+    modalities: dict[str, Reading]
+    duration: float | None = None
+    transcript: Transcript | None = None
+    timeline: tuple[Span, ...] = ()
+    notes: tuple[str, ...] = ()  # warnings other than the fusion's own
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    models: dict[str, ModelInfo] = field(default_factory=dict)
+    media: Media = field(default_factory=Media, repr=False)
+
+    @property
+    def mood(self) -> float | None:
+        """1 (very low) to 5 (very good), None when no modality could be read."""
+        return self.fusion.mood
+
+    @property
+    def label(self) -> str | None:
+        """The most probable label after fusion."""
+        return self.fusion.label
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """Fused, float32 (7,)."""
+        return self.fusion.probabilities
+
+    @property
+    def agreement(self) -> float | None:
+        """0 to 1, how far the modalities agree; 1 for a single one."""
+        return self.fusion.agreement
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the modalities disagree strongly about the mood."""
+        return self.fusion.mixed
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.notes + self.fusion.warnings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON: the format of Python, command line, HTTP and files."""
+        return {
+            "mood": _rounded(self.mood),
+            "label": self.label,
+            "probabilities": None if self.probabilities is None else named(self.probabilities),
+            "agreement": _rounded(self.agreement),
+            "mixed": self.mixed,
+            "duration": None if self.duration is None else round(self.duration, 3),
+            "modalities": {name: r.to_dict(self.fusion.shares.get(name, 0.0)) for name, r in self.modalities.items()},
+            "transcript": None if self.transcript is None else self.transcript.to_dict(),
+            "timeline": [span.to_dict() for span in self.timeline] or None,
+            "warnings": list(self.warnings),
+            "timings_ms": {name: round(ms, 1) for name, ms in self.timings_ms.items()},
+            "models": {name: info.to_dict() for name, info in self.models.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "Analysis":
+        """The Analysis that ``to_dict()`` gave, without media. Raises InputError when ``data`` is not in that format."""
+        try:
+            return _parse(data)
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            raise InputError(f"This is not an analysis as the product gives it out: {type(e).__name__}: {e}.") from e
+
+
+def _parse(data: dict[str, Any]) -> Analysis:
+    modalities = {name: _READING_PARSERS[name](reading) for name, reading in data["modalities"].items()}
+    fusion = Fusion(
+        mood=data["mood"],
+        label=data["label"],
+        probabilities=None if data["probabilities"] is None else vector(data["probabilities"]),
+        agreement=data["agreement"],
+        mixed=bool(data["mixed"]),
+        shares={name: float(reading["weight"]) for name, reading in data["modalities"].items()},
+    )
+    said = data.get("transcript")
+    spans = (
+        Span(
+            float(s["start"]),
+            float(s["end"]),
+            float(s["mood"]),
+            {n: vector(m["probabilities"]) for n, m in s["modalities"].items()},
+        )
+        for s in data.get("timeline") or ()
+    )
+    return Analysis(
+        fusion=fusion,
+        modalities=modalities,
+        duration=data.get("duration"),
+        transcript=said
+        and Transcript(said["text"], said["confidence"], said["engine"], tuple(Segment(**s) for s in said["segments"])),
+        timeline=tuple(spans),
+        notes=tuple(map(str, data.get("warnings") or ())),
+        timings_ms=dict(data.get("timings_ms") or {}),
+        models={name: ModelInfo(**info) for name, info in (data.get("models") or {}).items()},
+    )
+
+
+def _text_reading(data: dict[str, Any]) -> TextReading:
+    return TextReading(
+        vector(data["probabilities"]), _unit(data), tuple((w["word"], w["weight"]) for w in data.get("words") or ())
+    )
+
+
+def _speech_reading(data: dict[str, Any]) -> SpeechReading:
+    return SpeechReading(
+        vector(data["probabilities"]), _unit(data), str(data["intensity"]), data["pitch_hz"], float(data["energy_db"])
+    )
+
+
+def _face_reading(data: dict[str, Any]) -> FaceReading:
+    frames = tuple(
+        FaceFrame(float(f["time"]), tuple(map(int, f["box"])), vector(f["probabilities"]), float(f["weight"]))
+        for f in data.get("frames") or ()
+    )
+    counts = (int(data[name]) for name in ("faces", "frames_sampled", "frames_with_face"))
+    return FaceReading(vector(data["probabilities"]), _unit(data), *counts, frames)
+
+
+_READING_PARSERS = {"text": _text_reading, "speech": _speech_reading, "face": _face_reading}
+
+
+def vector(probabilities: dict[str, float]) -> np.ndarray:
+    """A mapping from each label to its probability as float32 (7,), brought to the sum 1 that rounding may have missed."""
+    values = np.array([float(probabilities[label]) for label in LABELS], np.float32)
+    if not (np.isfinite(values).all() and (values >= 0).all() and abs(values.sum() - 1) < 0.01):
+        raise ValueError(f"probabilities must be at least 0 and sum to 1, not {probabilities}")
+    return values / values.sum()
+
+
+def _unit(data: dict[str, Any]) -> float:
+    reliability = float(data["reliability"])
+    if not 0 <= reliability <= 1:
+        raise ValueError(f"reliability must lie between 0 and 1, not {reliability}")
+    return reliability
+
+
+def named(probabilities: np.ndarray) -> dict[str, float]:
+    """Probabilities (7,) as a mapping from label."""
+    return {label: round(float(p), DECIMALS) for label, p in zip(LABELS, probabilities, strict=True)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DECIMALS)

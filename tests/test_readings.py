@@ -1,0 +1,102 @@
+"""The one format of every interface."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from emotion.fusion import fuse
+from emotion.labels import LABELS
+from emotion.readings import (
+    Analysis,
+    FaceFrame,
+    FaceReading,
+    InputError,
+    ModelInfo,
+    Segment,
+    Span,
+    SpeechReading,
+    TextReading,
+    Transcript,
+)
+
+TOP_KEYS = "mood label probabilities agreement mixed duration modalities transcript timeline warnings timings_ms models".split()
+
+
+def vector(label, sureness=0.7):
+    p = np.full(7, (1 - sureness) / 6, np.float32)
+    p[LABELS.index(label)] = sureness
+    return p
+
+
+@pytest.fixture
+def whole():
+    readings = {
+        "text": TextReading(vector("happy"), 0.4, words=(("glad", 0.3),)),
+        "speech": SpeechReading(vector("neutral"), 0.9, intensity="high", pitch_hz=212.04, energy_db=-21.32),
+        "face": FaceReading(vector("sad"), 0.8, 1, 5, 4, (FaceFrame(0.2, (10, 20, 60, 60), vector("sad"), 1.0),)),
+    }
+    return Analysis(
+        fusion=fuse(readings, {"text": 1, "speech": 1, "face": 1}),
+        modalities=readings,
+        duration=6.4,
+        transcript=Transcript("so glad", 0.4, "pocketsphinx", (Segment(0.0, 1.9, "so glad"),)),
+        timeline=(Span(0.0, 2.0, 3.4, {"speech": vector("neutral")}),),
+        notes=("a note",),
+        timings_ms={"total": 930.0},
+        models={"speech": ModelInfo("bundled", "emotion-speech", "1")},
+    )
+
+
+def test_every_key_is_always_there(whole):
+    empty = Analysis(fusion=fuse({}, {}), modalities={})
+    assert list(whole.to_dict()) == TOP_KEYS == list(empty.to_dict())
+    assert empty.to_dict()["mood"] is empty.to_dict()["label"] is empty.to_dict()["probabilities"] is empty.to_dict()["transcript"] is None
+    assert empty.to_dict()["modalities"] == {}
+
+
+def test_is_plain_json_with_labels_in_order(whole):
+    data = json.loads(json.dumps(whole.to_dict(), allow_nan=False))
+    assert data == whole.to_dict()
+    assert list(data["probabilities"]) == list(LABELS) and abs(sum(data["probabilities"].values()) - 1) < 1e-4
+    assert data["modalities"]["speech"]["intensity"] == "high" and data["modalities"]["speech"]["pitch_hz"] == 212.0
+    assert data["modalities"]["face"]["frames"][0]["box"] == [10, 20, 60, 60]
+    assert abs(sum(m["weight"] for m in data["modalities"].values()) - 1) < 1e-4
+    assert data["transcript"]["segments"] == [{"start": 0.0, "end": 1.9, "text": "so glad"}]
+
+
+def test_parsing_gives_the_same_back(whole):
+    again = Analysis.from_dict(json.loads(json.dumps(whole.to_dict()))).to_dict()
+    assert rounded(again) == rounded(whole.to_dict())
+
+
+def rounded(value):
+    """To four decimals: the last one may change when float32 probabilities are brought to the sum 1."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: None,
+        lambda d: [],
+        lambda d: {},
+        lambda d: {**d, "modalities": {"gesture": d["modalities"]["text"]}},
+        lambda d: {**d, "modalities": {"text": {**d["modalities"]["text"], "probabilities": {"happy": 1.0}}}},
+        lambda d: {**d, "modalities": {"text": {**d["modalities"]["text"], "probabilities": dict.fromkeys(LABELS, float("nan"))}}},
+        lambda d: {**d, "modalities": {"text": {**d["modalities"]["text"], "reliability": 7}}},
+    ],
+)
+def test_what_is_no_analysis_is_refused(whole, spoil):
+    with pytest.raises(InputError):
+        Analysis.from_dict(spoil(whole.to_dict()))
+
+
+def test_results_are_frozen(whole):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        whole.duration = 1.0
