@@ -1,0 +1,274 @@
+"""Worker processes for what may crash, hang or hold Python's lock for long: decoding media, speech to text.
+
+A pebble pool of spawned processes behind ``concurrent.futures.Future``. What happens in a worker stays there: the caller gets a
+result or an exception, within the time limit. A worker that dies, is killed or is past its limit is replaced.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from multiprocessing import connection, parent_process, spawn
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
+
+from pebble import ProcessFuture, ProcessPool
+
+log = logging.getLogger(__name__)
+
+MAX_WORKERS = 2  # sound and frames of one video, or the recordings of two visitors; more would only share the same few cores
+MAX_TASKS = 500  # a worker is then replaced, which bounds what leaks in libraries written in C can add up to
+QUEUE_S = 60.0  # a task's longest wait for a free worker, on top of its own limit; a worker itself starts in about a second
+SPARE_S = 2.0  # so long after a task's limit a worker ends itself, where nobody has ended it
+OOM_SCORE = "500"  # of 1000: where memory runs out, Linux ends a worker before the app
+
+
+class WorkerError(RuntimeError):
+    """A task without a result: its worker died, or what it returned or raised cannot be sent between processes."""
+
+
+class Workers:
+    """Runs functions in ``max_workers`` processes, started when first needed.
+
+    Functions and arguments are pickled, so a function must be a module's own. Workers import that module and leave the caller's
+    ``__main__`` alone: scripts without a main guard, ``python -c``, notebooks and the app work alike.
+
+    Thread-safe. Also a context manager, which closes the pool at its end.
+    """
+
+    def __init__(self, max_workers: int = MAX_WORKERS, max_tasks: int = MAX_TASKS):
+        self._max_workers, self._max_tasks = max_workers, max_tasks
+        self._lock = threading.Lock()
+        self._pool: ProcessPool | None = None
+        self._outcomes: weakref.WeakSet[_Outcome] = weakref.WeakSet()  # unfinished ones live through their timers
+        self._warmers: tuple[Callable[[], Any], ...] = ()
+        self._closed = False
+        _instances.add(self)
+
+    def submit(self, function: Callable[..., Any], *args: Any, timeout: float) -> Future:
+        """Runs ``function(*args)`` in a worker, at most ``timeout`` seconds from when it begins.
+
+        That includes the import of the function's module, unless ``warm`` had it imported.
+
+        The future's ``result()`` is what the function returns, or raises what it raises (``InputError``, say, with the worker's
+        traceback as a note). It raises ``TimeoutError`` where the limit is passed, the worker being killed, or where there is no
+        result ``timeout + QUEUE_S`` seconds after the call, all workers being busy; ``WorkerError`` where the worker died or its
+        answer cannot be pickled. ``cancel()`` works until the end: it kills the worker.
+
+        Raises ``ValueError`` for a function of ``__main__``, what ``pickle`` raises, and ``RuntimeError`` after ``close()``.
+        """
+        if getattr(function, "__module__", None) == "__main__":
+            raise ValueError(f"{function} is part of __main__, which workers do not import: it must be in a module.")
+        task = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            pool = self._running_pool()
+            outcome = _Outcome(pool, pool.schedule(_run, (task, timeout), timeout=timeout), timeout)
+            self._outcomes.add(outcome)
+        return outcome
+
+    def warm(self, *functions: Callable[[], Any]) -> None:
+        """Starts the workers in the background; each calls ``functions``, without arguments, before its first task.
+
+        For slow imports and models, so that no visitor waits for them; outside any task's time limit. Workers that replace others
+        are warmed too. To be called before the first ``submit``. A function that raises is logged and does no harm.
+        """
+        with self._lock:
+            self._warmers = functions
+            self._running_pool()
+
+    def close(self) -> None:
+        """Stops all workers at once; tasks without a result end in ``WorkerError``. Harmless twice; runs at interpreter exit."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            self._stop(pool)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _running_pool(self) -> ProcessPool:
+        """The pool, or a new one where it is broken: pebble gives up, for one, when a worker dies that has nothing to do."""
+        if self._closed:
+            raise RuntimeError("The workers are closed.")
+        if self._pool is not None and not self._pool.active:
+            log.warning("The worker processes are started anew.")
+            threading.Thread(target=self._stop, args=(self._pool,), daemon=True).start()
+            self._pool = None
+        if self._pool is None:
+            warmers = pickle.dumps(self._warmers)  # bytes: their modules are imported by _prepare, not before it
+            self._pool = ProcessPool(self._max_workers, self._max_tasks, _prepare, (warmers,), _Context())
+            _ = self._pool.active  # starts the processes
+        return self._pool
+
+    def _stop(self, pool: ProcessPool) -> None:
+        """Without the lock: this waits for pebble's threads, and they may be in a caller's callback that submits."""
+        for outcome in list(self._outcomes):
+            if outcome.pool is pool:
+                outcome.finish(error=WorkerError("The worker processes were stopped."))
+        pool.stop()
+        pool.join()
+
+
+class _Outcome(Future):
+    """The caller's end of a task: settled once, by the worker's answer, the worker's end, the time limit or the pool's."""
+
+    def __init__(self, pool: ProcessPool, task: ProcessFuture, timeout: float):
+        super().__init__()
+        self.pool, self._task, self._timeout = pool, task, timeout
+        self._settling = threading.Lock()  # taken once and never released
+        self._timer = threading.Timer(timeout + QUEUE_S, self._give_up)
+        self._timer.daemon = True
+        self._timer.start()
+        task.add_done_callback(self._settle)
+
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        if cancelled:
+            self._task.cancel()
+        return cancelled
+
+    def finish(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Settles the future unless it is settled already."""
+        if not self._settling.acquire(blocking=False):
+            return
+        self._timer.cancel()
+        if not self.set_running_or_notify_cancel():
+            return
+        if error is None:
+            self.set_result(result)
+        else:
+            self.set_exception(error)
+
+    def _settle(self, task: ProcessFuture) -> None:
+        if task.cancelled():
+            return self.finish(error=WorkerError("The task was stopped."))
+        error = task.exception()
+        if isinstance(error, TimeoutError):
+            return self.finish(error=TimeoutError(f"The task took longer than its limit of {self._timeout:g} s."))
+        if error is not None:  # ProcessExpired, BrokenProcessPool
+            code = getattr(error, "exitcode", None)
+            failure = WorkerError("The worker process died" + (f" (exit code {code})." if code is not None else "."))
+            failure.__cause__ = error
+            return self.finish(error=failure)
+        try:
+            result, error = pickle.loads(task.result())
+        except Exception as e:
+            result, error = None, WorkerError(f"The worker's answer cannot be unpickled: {e}.")
+        return self.finish(result, error)
+
+    def _give_up(self) -> None:
+        self.finish(error=TimeoutError(f"The task had no result {self._timeout + QUEUE_S:g} s after it was handed in."))
+        self._task.cancel()
+
+
+# --- in the worker
+
+
+def _prepare(warmers: bytes) -> None:
+    """Called in each new worker before its first task."""
+    # pebble's handler would wait for C code to come back to Python before the worker ends; the default ends it at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(OOM_SCORE)
+    os.environ["OMP_NUM_THREADS"] = "1"  # several workers share the machine with the networks
+    import cv2  # here: whoever only hands in tasks need not load it
+
+    cv2.setNumThreads(1)
+    for function in pickle.loads(warmers):
+        try:
+            function()
+        except Exception:
+            log.exception("A worker could not be warmed by %s.", function.__qualname__)
+
+
+def _die_with_parent() -> None:
+    """An idle worker sees the pipe of a dead parent close; a busy one would stay for as long as its task takes, or for ever."""
+    connection.wait([parent_process().sentinel])
+    os._exit(1)
+
+
+def _end_after(seconds: float) -> None:
+    """Has the system end this process then; 0: never. Nothing else would where the parent is dead and C code keeps Python's lock."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _run(task: bytes, timeout: float) -> bytes:
+    """Runs a pickled (function, arguments); returns a pickled (result, error).
+
+    Pickled here and not by pebble, whose pool breaks on what cannot be unpickled.
+    """
+    _end_after(timeout + SPARE_S)
+    try:
+        function, args = pickle.loads(task)
+        result = function(*args)
+    except BaseException as error:
+        return _pickled_error(error)
+    finally:
+        _end_after(0)
+    try:
+        return pickle.dumps((result, None), pickle.HIGHEST_PROTOCOL)
+    except Exception as e:
+        return _pickled_error(WorkerError(f"The result, a {type(result).__name__}, cannot be pickled: {e}."))
+
+
+def _pickled_error(error: BaseException) -> bytes:
+    """A pickled (None, error): a ``WorkerError`` in place of what cannot be pickled or would end the caller, as sys.exit()."""
+    error.add_note(f"In the worker:\n{traceback.format_exc()}")
+    with contextlib.suppress(Exception):
+        answer = pickle.dumps((None, error))
+        pickle.loads(answer)  # fails for an exception whose constructor takes other arguments than it passes on
+        if isinstance(error, Exception):
+            return answer
+    return pickle.dumps((None, WorkerError(f"{type(error).__name__}: {error}")))
+
+
+# --- starting a worker
+
+
+class _Process(SpawnProcess):
+    """A spawned process that does not run the caller's script a second time, as multiprocessing does to unpickle functions of it.
+
+    The app would be imported with all it shows, and a script without a main guard would start workers that start workers.
+    """
+
+    @staticmethod
+    def _Popen(process: SpawnProcess) -> Any:
+        with _launching:
+            spawn.get_preparation_data = _preparation_data
+            try:
+                return SpawnProcess._Popen(process)
+            finally:
+                spawn.get_preparation_data = _all_preparation_data
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+def _preparation_data(name: str) -> dict[str, Any]:
+    data = _all_preparation_data(name)
+    return {key: value for key, value in data.items() if not key.startswith("init_main")}
+
+
+_all_preparation_data = spawn.get_preparation_data
+_launching = threading.Lock()
+_instances: weakref.WeakSet[Workers] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for workers in list(_instances):
+        workers.close()

@@ -1,0 +1,281 @@
+"""What happens in a worker stays there. The functions that workers run are at the end: they import this file to find them."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion import media, workers
+from emotion.readings import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with workers.Workers() as pool:
+        pool.warm(remember)
+        pool.submit(echo, None, timeout=60).result()
+        yield pool
+
+
+def alive(pid):
+    """Whether a process runs: a zombie that its new parent has not yet collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_results_arguments_and_arrays_come_back(pool):
+    array = np.arange(3_000_000, dtype=np.float32)
+    assert (pool.submit(echo, array, timeout=20).result() == array).all()
+    assert pool.submit(os.getpid, timeout=5).result() != os.getpid()
+
+
+def test_tasks_run_side_by_side(pool):
+    futures = [pool.submit(meet, timeout=20) for _ in range(2)]
+    (start_a, end_a, pid_a), (start_b, end_b, pid_b) = (future.result() for future in futures)
+    assert pid_a != pid_b and max(start_a, start_b) < min(end_a, end_b)
+
+
+def test_an_error_comes_back_as_it_was_raised(pool):
+    with pytest.raises(InputError, match=r"no-such\.wav does not exist") as caught:
+        pool.submit(media.decode_audio, "/no-such.wav", timeout=20).result()
+    assert "In the worker:" in caught.value.__notes__[0] and "media.py" in caught.value.__notes__[0]
+
+
+def test_what_cannot_be_sent_back_is_a_worker_error(pool):
+    for function, words in ((raise_odd, "Odd: two arguments"), (return_lambda, "cannot be pickled"), (leave, "SystemExit: 3")):
+        with pytest.raises(workers.WorkerError, match=words):
+            pool.submit(function, timeout=20).result()
+
+
+def test_what_cannot_be_sent_is_refused_at_once(pool, monkeypatch):
+    with pytest.raises((AttributeError, TypeError, ValueError)):
+        pool.submit(lambda: None, timeout=5)
+    monkeypatch.setattr(echo, "__module__", "__main__")
+    with pytest.raises(ValueError, match="__main__"):
+        pool.submit(echo, 1, timeout=5)
+
+
+def test_a_worker_that_dies_harms_no_other_task(pool):
+    other = pool.submit(nap, 1.0, timeout=20)
+    for function, words in ((end_process, r"exit code 7"), (crash, rf"exit code -{signal.SIGSEGV.value}")):
+        with pytest.raises(workers.WorkerError, match=words):
+            pool.submit(function, timeout=20).result()
+    assert other.result() == 1.0
+    assert pool.submit(echo, 5, timeout=20).result() == 5
+
+
+@pytest.mark.parametrize("name", ["hang", "hang_with_lock"])
+def test_a_task_past_its_limit_is_killed(pool, name):
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"limit of 0\.5 s"):
+        pool.submit(globals()[name], timeout=0.5).result()
+    assert time.monotonic() - start < 2  # before the worker would end itself
+    assert pool.submit(echo, 5, timeout=20).result() == 5
+
+
+def test_the_wait_for_a_free_worker_is_limited(pool, monkeypatch):
+    monkeypatch.setattr(workers, "QUEUE_S", 0.2)
+    busy = [pool.submit(nap, 2.0, timeout=20) for _ in range(2)]
+    with pytest.raises(TimeoutError, match=r"0\.5 s after it was handed in"):
+        pool.submit(echo, 1, timeout=0.3).result()
+    assert [future.result() for future in busy] == [2.0, 2.0]
+
+
+def test_an_idle_worker_that_is_killed_is_replaced(pool):
+    os.kill(pool.submit(os.getpid, timeout=20).result(), signal.SIGKILL)
+    time.sleep(0.5)
+    assert pool.submit(echo, 5, timeout=20).result() == 5
+
+
+def test_cancelling_ends_the_task(pool, tmp_path):
+    future = pool.submit(write_pid_and_hang, str(tmp_path / "pid"), timeout=60)
+    assert wait_until((tmp_path / "pid").exists)
+    assert future.cancel() and future.cancelled()
+    assert wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
+
+
+def test_every_worker_is_warmed_and_works_in_one_thread(pool):
+    facts = [pool.submit(tell, timeout=20) for _ in range(2)]
+    for future in facts:
+        assert future.result() == {"warmed": True, "cv2 threads": 1, "main": None, "SIGINT ignored": True, "torch": False}
+
+
+def test_a_failing_warm_up_does_no_harm():
+    with workers.Workers(max_workers=1) as pool:
+        pool.warm(raise_odd)
+        assert pool.submit(echo, 1, timeout=20).result() == 1
+
+
+def test_closing_ends_what_runs(tmp_path):
+    pool = workers.Workers(max_workers=1)
+    future = pool.submit(write_pid_and_hang, str(tmp_path / "pid"), timeout=60)
+    waiting = pool.submit(echo, 1, timeout=60)
+    assert wait_until((tmp_path / "pid").exists)
+    pool.close()
+    pool.close()
+    for unfinished in (future, waiting):
+        with pytest.raises(workers.WorkerError, match="stopped"):
+            unfinished.result(timeout=5)
+    assert wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(echo, 1, timeout=5)
+
+
+def test_workers_are_replaced_after_their_share_of_tasks():
+    with workers.Workers(max_workers=1, max_tasks=2) as pool:
+        pids = [pool.submit(os.getpid, timeout=20).result() for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+# A script without a main guard: it hands in two tasks that never end, and ends itself in one of several ways.
+SCRIPT = """
+import os, sys, time
+sys.path[:0] = [{root!r}, {tests!r}]
+print("main", flush=True)
+import test_workers
+from emotion.workers import Workers
+pool = Workers()
+pool.warm(test_workers.remember)  # imports this file before the limit of any task runs
+print(pool.submit(test_workers.echo, 42, timeout=60).result(), flush=True)
+paths = [{folder!r} + name for name in "ab"]
+for path, function in zip(paths, [test_workers.write_pid_and_hang, {second}]):
+    pool.submit(function, path, timeout=2)
+while not all(os.path.exists(path) for path in paths):
+    time.sleep(0.05)
+{end}
+"""
+BY_HANGING, WITH_LOCK = "test_workers.write_pid_and_hang", "test_workers.write_pid_and_hang_with_lock"
+
+
+@pytest.mark.parametrize(
+    "second, end, status, seconds",
+    [
+        (BY_HANGING, "sys.exit(5)", 5, 1.5),
+        (BY_HANGING, "os.kill(os.getpid(), 15)", -15, 1.5),
+        (BY_HANGING, "os.kill(os.getpid(), 9)", -9, 1.5),
+        (WITH_LOCK, "os.kill(os.getpid(), 9)", -9, 2 + workers.SPARE_S + 2),
+    ],
+    ids=["exit", "terminated", "killed", "killed, worker in C"],
+)
+def test_no_worker_outlives_its_parent(tmp_path, second, end, status, seconds):
+    script = tmp_path / "script.py"
+    folder = f"{tmp_path}/"
+    script.write_text(SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), folder=folder, second=second, end=end))
+    with open(tmp_path / "out", "w") as out:  # not a pipe, which workers would keep open
+        done = subprocess.run([sys.executable, script], stdout=out, timeout=30)
+    assert (done.returncode, (tmp_path / "out").read_text().split()) == (status, ["main", "42"])
+    assert wait_until(lambda: not any(alive(int((tmp_path / name).read_text())) for name in "ab"), seconds)
+
+
+def test_a_command_may_use_workers():
+    command = """if True:
+        from emotion import media, workers
+        workers.Workers().submit(media.decode_audio, "/no-such.wav", timeout=60).result()"""
+    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert "InputError: no-such.wav does not exist." in done.stderr
+
+
+# --- run in workers
+
+_remembered = []
+
+
+def remember():
+    _remembered.append(True)
+
+
+def echo(value):
+    return value
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def meet():
+    start = time.time()
+    time.sleep(0.5)
+    return start, time.time(), os.getpid()
+
+
+class Odd(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+
+def raise_odd():
+    raise Odd("two", "arguments")
+
+
+def return_lambda():
+    return lambda: None
+
+
+def leave():
+    sys.exit(3)
+
+
+def end_process():
+    os._exit(7)
+
+
+def crash():
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # without pytest's report of it
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang():
+    while True:
+        time.sleep(0.1)
+
+
+def hang_with_lock():
+    """In C code that keeps Python's lock and asks for no signals, as a speech recogniser may."""
+    deque(itertools.repeat(None), maxlen=0)
+
+
+def write_pid_and_hang(path):
+    write_pid(path)
+    hang()
+
+
+def write_pid_and_hang_with_lock(path):
+    write_pid(path)
+    hang_with_lock()
+
+
+def write_pid(path):
+    Path(path + ".part").write_text(str(os.getpid()))
+    os.rename(path + ".part", path)  # at once: readers see all of it
+
+
+def tell():
+    import cv2
+
+    nap(0.3)  # long enough for the other worker to take the other task
+    return {
+        "warmed": bool(_remembered),
+        "cv2 threads": cv2.getNumThreads(),
+        "main": getattr(sys.modules["__main__"], "__file__", None),
+        "SIGINT ignored": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
+        "torch": "torch" in sys.modules,
+    }
