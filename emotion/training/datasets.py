@@ -1,0 +1,234 @@
+"""Labelled data sets in the layouts of their official downloads, from a file, a folder or a zip.
+
+Each loader yields ``Example``s: what a recogniser takes, the label, and the group (speaker, writer) that must never stand on both
+sides of a split. ``DATASETS`` maps modality and data-set name to its loader.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+import soundfile
+
+from emotion.labels import LABELS, to_label
+from emotion.media import decode_audio, from_samples
+from emotion.readings import InputError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".webm")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """``item``: a text, samples (n,) at 16 kHz, or a uint8 image; ``label`` an index into LABELS, -1 where there is none.
+
+    ``valence`` is a human rating from 1 to 5, where the set has one; ``targets`` the indices of all labels of a multi-label row.
+    """
+
+    id: str
+    item: str | np.ndarray
+    label: int
+    group: str
+    valence: float | None = None
+    targets: tuple[int, ...] = ()
+
+
+class Source:
+    """A folder, a zip or a single file as a list of names with contents."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if not self.path.exists():
+            raise InputError(f"There is no data set at {self.path}.")
+        self._zip = zipfile.ZipFile(self.path) if zipfile.is_zipfile(self.path) else None
+
+    def names(self) -> list[str]:
+        """Sorted names of all files, with forward slashes."""
+        if self._zip is not None:
+            return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
+        if self.path.is_file():
+            return [self.path.name]
+        return sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
+
+    def read(self, name: str) -> bytes:
+        if self._zip is not None:
+            return self._zip.read(name)
+        return (self.path if self.path.is_file() else self.path / name).read_bytes()
+
+
+def load(modality: str, dataset: str, path: str | Path, split: str | None = None) -> list[Example]:
+    """All examples of a data set that have one of the seven labels (or a rated valence).
+
+    ``split`` names one part ("train", "dev", "validation", "test"), or "all"; without it everything but ``train`` counts.
+    Raises InputError when the set is unknown for the modality or holds no usable example.
+    """
+    try:
+        loader = DATASETS[modality][dataset]
+    except KeyError:
+        known = ", ".join(DATASETS.get(modality, ()))
+        raise InputError(f"There is no {modality} data set named {dataset!r}; there are: {known}.") from None
+    examples = list(loader(Source(path), split))
+    if not examples:
+        part = f" in its part {split!r}" if split else " outside of 'train' (name a part with --split)"
+        raise InputError(f"{path} holds no labelled example in the layout of {dataset}{part}.")
+    return examples
+
+
+def _wanted(part: str, split: str | None) -> bool:
+    return part != "train" if split is None else split in (part, "all")
+
+
+# --- voice ---------------------------------------------------------------------------------------------------------------
+
+_RAVDESS_LABELS = dict(zip(range(1, 9), "neutral neutral happy sad angry fear disgust surprise".split(), strict=True))  # 02 is calm
+_EMODB_LABELS = {"W": "angry", "E": "disgust", "A": "fear", "F": "happy", "T": "sad", "N": "neutral"}  # L, boredom, has no label
+
+
+def ravdess_clip(name: str) -> dict[str, int] | None:
+    """The fields of a RAVDESS file name, or None for another file. Modality 03 is sound alone, channel 01 is speech."""
+    stem = PurePosixPath(name).stem
+    if not re.fullmatch(r"03-01(-\d\d){5}", stem):
+        return None
+    emotion, intensity, sentence, repetition, actor = (int(field) for field in stem.split("-")[2:])
+    return {"emotion": emotion, "intensity": intensity, "sentence": sentence, "repetition": repetition, "actor": actor}
+
+
+def _ravdess(source: Source, split: str | None) -> Iterator[Example]:
+    for name in source.names():
+        clip = ravdess_clip(name)
+        if clip and PurePosixPath(name).suffix in AUDIO_SUFFIXES:
+            label = LABELS.index(_RAVDESS_LABELS[clip["emotion"]])
+            yield Example(PurePosixPath(name).stem, _sound(source.read(name)), label, f"ravdess-{clip['actor']:02d}")
+
+
+def _emodb(source: Source, split: str | None) -> Iterator[Example]:
+    for name in source.names():
+        stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
+        if re.fullmatch(r"\d\d[ab]\d\d[A-Z][a-z]", stem) and suffix in AUDIO_SUFFIXES and stem[5] in _EMODB_LABELS:
+            yield Example(stem, _sound(source.read(name)), LABELS.index(_EMODB_LABELS[stem[5]]), f"emodb-{stem[:2]}")
+
+
+def _sound(data: bytes) -> np.ndarray:
+    return from_samples(*soundfile.read(io.BytesIO(data), dtype="float32"))
+
+
+# --- face ----------------------------------------------------------------------------------------------------------------
+
+
+def _fer2013(source: Source, split: str | None) -> Iterator[Example]:
+    for name in source.names():
+        path = PurePosixPath(name)
+        label = to_label(path.parent.name)
+        part = path.parent.parent.name
+        if label and path.suffix in IMAGE_SUFFIXES and _wanted(part, split):
+            yield Example(name, _grey(source.read(name)), LABELS.index(label), name)
+
+
+def _grey(data: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+# --- text ----------------------------------------------------------------------------------------------------------------
+
+# The grouping of the 27 emotions by Demszky et al. 2020, appendix (Ekman level), as index ranges of their label names.
+_GOEMOTIONS_NAMES = (
+    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "
+    "embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse sadness "
+    "surprise neutral"
+).split()
+_GOEMOTIONS_GROUPS = {
+    "angry": "anger annoyance disapproval",
+    "disgust": "disgust",
+    "fear": "fear nervousness",
+    "happy": "joy amusement approval excitement gratitude love optimism relief pride admiration desire caring",
+    "sad": "sadness disappointment embarrassment grief remorse",
+    "surprise": "surprise realization confusion curiosity",
+    "neutral": "neutral",
+}
+GOEMOTIONS_TO_LABEL = {
+    _GOEMOTIONS_NAMES.index(name): LABELS.index(label) for label, names in _GOEMOTIONS_GROUPS.items() for name in names.split()
+}
+
+
+def goemotions_rows(source: Source, split: str | None) -> Iterator[Example]:
+    """Every row, with all its labels in ``targets``; ``label`` is -1 where they are not exactly one of the seven."""
+    for name in _text_files(source, "goemotions", ".tsv", split):
+        for line in source.read(name).decode("utf-8").splitlines():
+            text, ids, row_id = line.split("\t")
+            targets = tuple(sorted({GOEMOTIONS_TO_LABEL[int(i)] for i in ids.split(",")}))
+            yield Example(row_id, text, targets[0] if len(targets) == 1 else -1, row_id, targets=targets)
+
+
+def _goemotions(source: Source, split: str | None) -> Iterator[Example]:
+    return (example for example in goemotions_rows(source, split) if example.label >= 0)
+
+
+def _meld(source: Source, split: str | None) -> Iterator[Example]:
+    for name in _text_files(source, "meld", ".csv", split):
+        for row in csv.DictReader(io.StringIO(source.read(name).decode("utf-8"))):
+            label = to_label(row["Emotion"])
+            if label:
+                row_id = f"{row['Dialogue_ID']}-{row['Utterance_ID']}"
+                yield Example(row_id, row["Utterance"], LABELS.index(label), f"meld-{row['Dialogue_ID']}")
+
+
+def _isear(source: Source, split: str | None) -> Iterator[Example]:
+    for name in _text_files(source, "isear", ".csv", split):
+        for number, row in enumerate(csv.DictReader(io.StringIO(source.read(name).decode("utf-8")))):
+            label = to_label(row["emotion"])
+            if label:
+                yield Example(f"{row['id']}-{number}", row["text"], LABELS.index(label), f"isear-{row['id']}")
+
+
+def _emobank(source: Source, split: str | None) -> Iterator[Example]:
+    for name in _text_files(source, "emobank", ".csv", None, whole_file=True):
+        for row in csv.DictReader(io.StringIO(source.read(name).decode("utf-8"))):
+            if _wanted(row["split"], split):
+                yield Example(row["id"], row["text"], -1, row["id"], valence=float(row["V"]))
+
+
+def _text_files(source: Source, prefix: str, suffix: str, split: str | None, whole_file: bool = False) -> list[str]:
+    """A file named outright is taken as it is; in a folder the part stands in the name: ``meld_dev_sent_emo.csv``."""
+    if source.path.is_file() and not zipfile.is_zipfile(source.path):
+        return source.names()
+    names = [n for n in source.names() if PurePosixPath(n).name.startswith(prefix + "_") and n.endswith(suffix)]
+    return names if whole_file else [n for n in names if _wanted(PurePosixPath(n).stem.split("_")[1], split)]
+
+
+# --- a user's own --------------------------------------------------------------------------------------------------------
+
+
+def _folder(suffixes: Sequence[str], read: Callable[[Source, str], object]) -> Callable[[Source, str | None], Iterator[Example]]:
+    """One folder per label, any depth above it; a folder ``train`` or the like above the labels is a part."""
+
+    def loader(source: Source, split: str | None) -> Iterator[Example]:
+        for name in source.names():
+            path = PurePosixPath(name)
+            label = to_label(path.parent.name)
+            if label and path.suffix.lower() in suffixes and _wanted(path.parent.parent.name, split):
+                yield Example(name, read(source, name), LABELS.index(label), name)
+
+    return loader
+
+
+def _any_sound(source: Source, name: str) -> np.ndarray:
+    return _sound(source.read(name)) if source.path.suffix == ".zip" else decode_audio(source.path / name)
+
+
+DATASETS: dict[str, dict[str, Callable[[Source, str | None], Iterator[Example]]]] = {
+    "text": {
+        "goemotions": _goemotions,
+        "meld": _meld,
+        "isear": _isear,
+        "emobank": _emobank,
+        "folder": _folder((".txt",), lambda source, name: source.read(name).decode("utf-8").strip()),
+    },
+    "speech": {"ravdess": _ravdess, "emodb": _emodb, "folder": _folder(AUDIO_SUFFIXES, _any_sound)},
+    "face": {"fer2013": _fer2013, "folder": _folder(IMAGE_SUFFIXES, lambda source, name: _grey(source.read(name)))},
+}

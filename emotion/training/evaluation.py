@@ -1,0 +1,60 @@
+"""Runs the model in use over a labelled data set."""
+
+import json
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+import emotion
+from emotion.labels import MODALITIES, mood
+from emotion.readings import InputError
+from emotion.training import datasets, metrics
+from emotion.training.datasets import Example
+
+BATCH = 64
+
+
+def evaluate(
+    modality: str, dataset: str, path: str, split: str | None, restrict: bool, out_of_fold: bool, source: str | None
+) -> dict[str, Any]:
+    """Figures of ``metrics.report`` with the data set's name and the model's; for EmoBank the rank correlation with valence.
+
+    With ``out_of_fold`` the probabilities are those that cross-validation stored beside the weights; every clip must have one.
+    """
+    assert modality in MODALITIES
+    examples = datasets.load(modality, dataset, path, split)
+    analyzer = emotion.load(source)
+    choice = analyzer.choices[modality]
+    if out_of_fold:
+        probabilities = _stored(choice.path / "oof.json", examples)
+    else:
+        probabilities = predict(getattr(analyzer, modality), examples)
+    head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": choice.info.to_dict()}
+    if all(e.valence is not None for e in examples):
+        rated = [e.valence for e in examples]
+        return head | {"n": len(examples), "spearman": float(spearmanr(mood(probabilities), rated).statistic)}
+    truth = np.array([e.label for e in examples])
+    return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": _mood_medians(probabilities, truth)}
+
+
+def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
+    """Probabilities (n, 7) of all examples."""
+    parts = [recogniser.predict([e.item for e in examples[i : i + BATCH]]) for i in range(0, len(examples), BATCH)]
+    return np.concatenate(parts)
+
+
+def _mood_medians(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    moods = mood(probabilities)
+    return {emotion.LABELS[label]: round(float(np.median(moods[truth == label])), 3) for label in np.unique(truth)}
+
+
+def _stored(file, examples: list[Example]) -> np.ndarray:
+    try:
+        stored = json.loads(file.read_text("utf-8"))["probabilities"]
+    except OSError as e:
+        raise InputError(f"The model in use stores no out-of-fold probabilities: {file.name} is missing.") from e
+    missing = [e.id for e in examples if e.id not in stored]
+    if missing:
+        raise InputError(f"{len(missing)} of {len(examples)} clips have no out-of-fold probabilities, {missing[0]} for one.")
+    return np.array([stored[e.id] for e in examples], np.float32)

@@ -1,0 +1,186 @@
+"""Writes a trained model: safetensors in half precision, config, card, and its figures into weights.yaml."""
+
+import dataclasses
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
+
+from emotion.labels import LABELS
+from emotion.readings import InputError
+from emotion.training import evaluation, metrics
+from emotion.training.datasets import Example
+from emotion.weights import DEFAULT_FILE, ROOT, Choice, choose, read
+
+log = logging.getLogger(__name__)
+
+MODELS = ROOT / "emotion" / "models"
+MAX_FILE_BYTES = 9_900_000  # a Space's git takes no file over 10 MB
+
+
+def save(folder: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
+    """Write ``state`` and ``config`` into ``folder``, in files under 10 MB. Matrices become float16; the rest stays float32.
+
+    Half precision moves probabilities by less than 0.001, while running variances and filter banks need the range.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    halved = {
+        name: (t.half() if t.dim() >= 2 and t.is_floating_point() and not name.startswith("banks.") else t).contiguous()
+        for name, t in state.items()
+    }
+    shards = split_torch_state_dict_into_shards(halved, max_shard_size=MAX_FILE_BYTES)
+    for file, names in shards.filename_to_tensors.items():
+        save_file({name: halved[name] for name in names}, folder / file)
+    write_json(folder / "config.json", {"labels": list(LABELS), **config})
+
+
+def write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model card says beside the figures, as Markdown."""
+
+    title: str
+    licence: str  # the Hub's identifier
+    about: str
+    data: str
+    limits: str
+    licences: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A report over one part of the data. ``command``: what prints it again after ``python -m emotion``, if anything does."""
+
+    part: str
+    report: dict[str, Any]
+    command: str | None = None
+
+    @classmethod
+    def of(cls, part: str, model: Any, examples: list[Example], command: str | None, restrict: bool = False) -> "Figures":
+        """Run a recogniser over examples with labels."""
+        truth = np.array([e.label for e in examples])
+        return cls(part, metrics.report(evaluation.predict(model, examples), truth, restrict), command)
+
+
+def report(
+    role: str, folder: Path, temperature: float | None, card: Card, parts: list[Figures], notes: str = ""
+) -> dict[str, Any]:
+    """Write the card and the entry of weights.yaml of a model in ``folder``; returns the figures of the last part."""
+    _write_card(folder, card, temperature, parts, notes)
+    main = parts[-1] if parts else None
+    kept = ("accuracy", "uar", "macro_f1", "weighted_f1", "ece")
+    _enter(role, folder, temperature, {"part": main.part, **{k: main.report[k] for k in kept}} if main else {})
+    return {"model": str(folder), "part": main.part, **main.report} if main else {"model": str(folder)}
+
+
+def _write_card(folder: Path, card: Card, temperature: float | None, parts: list[Figures], notes: str) -> None:
+    names = ("accuracy", "uar", "macro_f1", "weighted_f1", "ece")
+    lines = [f"| part | n | {' | '.join(names)} | command |", "|" + "---|" * (len(names) + 3)]
+    for part in parts:
+        values = " | ".join(f"{part.report[name]:.3f}" for name in names)
+        command = f"`python -m emotion {part.command}`" if part.command else ""
+        lines.append(f"| {part.part} | {part.report['n']:,} | {values} | {command} |")
+    recalls = [f"{part.part}: recall " + ", ".join(_recalls(part.report)) for part in parts[-1:]] + (
+        [f"\n{notes}"] if notes else []
+    )
+    calibrated = (
+        f"Temperature {temperature:.3f}, fitted on held-out data." if temperature else "Not calibrated: too little held-out data."
+    )
+    text = f"""---
+license: {card.licence}
+library_name: pytorch
+tags: [emotion-recognition]
+---
+
+# {card.title}
+{card.about}
+
+## Figures
+
+{chr(10).join([*lines, "", *recalls])}
+
+{calibrated} ECE is that of the top label in 15 equal-width bins; UAR is the mean recall over the labels.
+
+## Data
+{_block(card.data)}
+## Limits
+{_block(card.limits)}
+## Training again
+{_block(f"`{card.command}`, with EMOTION_DATA set to the folder of the data sets.")}
+## Licence
+{_block(card.licences)}"""
+    (folder / "README.md").write_text(text, "utf-8")
+
+
+def _recalls(report: dict[str, Any]) -> list[str]:
+    rows = zip(LABELS, report["confusion"], range(len(LABELS)), strict=True)
+    return [f"{label} {row[i] / sum(row):.2f}" for label, row, i in rows if sum(row)]
+
+
+def _block(text: str) -> str:
+    return f"\n{text.strip()}\n"
+
+
+def bundled(role: str) -> Choice:
+    """The bundled model of a role, as weights.yaml has it."""
+    return choose(read(DEFAULT_FILE), role, "bundled")
+
+
+def trained(role: str, folder: Path, temperature: float | None) -> Choice:
+    """A freshly trained model, so that its figures come from the files that were written."""
+    return Choice(f"emotion-{role}", "local", "trained here", "that of the data", folder, temperature)
+
+
+def _enter(role: str, folder: Path, temperature: float | None, figures: dict[str, Any]) -> None:
+    """Write temperature and figures into weights.yaml where the model has an entry there, else say which entry it needs."""
+    values = {
+        "temperature": temperature and round(temperature, 4),
+        "figures": {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()},
+    }
+    if update_entry(DEFAULT_FILE, role, folder, values):
+        log.info("%s has the new temperature and figures", DEFAULT_FILE.name)
+        return
+    choice = dataclasses.asdict(trained(role, folder, temperature)) | values | {"path": str(folder.resolve())}
+    entry = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in choice.items() if value is not None)
+    log.info("to use it, put this first under %s in weights.yaml:\n  - %s", role, entry.lstrip())
+
+
+def update_entry(file: Path, role: str, folder: Path, values: dict[str, Any]) -> bool:
+    """Set ``values`` in the entry whose path is ``folder``; comments stay. False when there is no such entry."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 130
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    content = yaml.load(file.read_text("utf-8"))
+    for entry in content[role]:
+        if entry.get("path") and (file.parent / entry["path"]).resolve() == folder.resolve():
+            entry.update(values)
+            with file.open("w", encoding="utf-8") as stream:
+                yaml.dump(content, stream)
+            return True
+    return False
+
+
+def data_file(name: str) -> Path:
+    """A data set's file or folder under EMOTION_DATA. Raises InputError when it is not there."""
+    root = os.environ.get("EMOTION_DATA")
+    if not root:
+        raise InputError("Set EMOTION_DATA to the folder of the data sets, or name one with --dataset NAME PATH.")
+    for candidate in (Path(root) / name, Path(root) / f"{name}.zip"):
+        if candidate.exists():
+            return candidate
+    raise InputError(f"There is no data set {name} in {root}.")
