@@ -1,0 +1,272 @@
+"""The voice recogniser: how something is said. A convolutional network with attention over what librosa would measure."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from emotion import prosody
+from emotion.fusion import calibrate
+from emotion.labels import LABELS
+from emotion.media import SAMPLE_RATE
+from emotion.prosody import FRAME, HOP
+from emotion.readings import SpeechReading, Window
+from emotion.weights import Choice, config, tensors
+
+N_MELS = 64
+N_MFCC = 20
+N_CHROMA = 12
+N_BANDS = 6  # octaves of spectral contrast above the lowest band
+CONTRAST_MIN_HZ = 200.0
+CONTRAST_QUANTILE = 0.02
+FLOOR_DB = 60.0  # under the loudest mel band: what lies lower is the room, not the voice
+LEVEL_DB = -25.0  # every recording is brought to this level, so that the microphone's gain says nothing
+MARGIN = 15  # frames, 0.3 s, kept before and after the voice
+
+N_FRAME_FEATURES = N_MFCC + N_CHROMA + N_BANDS + 1 + 4  # and zero crossings, F0, voicing, level
+N_FEATURES = N_MELS + N_FRAME_FEATURES
+
+WINDOW, STEP = 200, 100  # frames: long recordings are read in windows of 4 s, every 2 s
+BATCH = 16
+
+MIN_VOICED_SECONDS, MIN_VOICED_SHARE = 0.2, 0.05  # less is a knock or noise with a chance period
+MIN_SPREAD = 0.05  # semitones: the flattest speech moves by ten times as much, a tone not at all
+VOICED_SECONDS, VOICED_SHARE = 0.6, 0.3  # from which a reading counts fully: a short sentence said plainly
+
+
+def filter_banks() -> dict[str, Tensor]:
+    """Mel (64, 513) and chroma (12, 513) filters by librosa. Training stores them with the weights: serving needs no librosa."""
+    import librosa
+
+    mel = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=FRAME, n_mels=N_MELS)
+    chroma = librosa.filters.chroma(sr=SAMPLE_RATE, n_fft=FRAME, n_chroma=N_CHROMA, tuning=0.0)
+    return {"mel": torch.from_numpy(mel), "chroma": torch.from_numpy(chroma)}
+
+
+def features(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Prosody | None = None) -> Tensor:
+    """Frame features, float32 (t, 107), 50 frames a second, of the part of a recording from its first to its last voiced sound.
+
+    In order: 64 log-mel bands, each less its mean over the recording (the microphone's and the room's colour, and much of the
+    speaker's), 20 MFCC of these, 12 chroma, 7 spectral contrasts, zero-crossing rate, F0 in octaves about 150 Hz (0 where
+    unvoiced), voicing, level in dB. Each is librosa's function of the same name at n_fft 1024, hop 320.
+
+    Parameters: ``samples`` float32 (n,), mono, 16 kHz, any length; ``voice`` spares measuring them again.
+    """
+    voice = voice or prosody.measure(samples)
+    first, last = voiced_span(voice)
+    samples, f0 = np.asarray(samples, np.float32)[first * HOP : last * HOP], voice.f0[first : last + 1]
+    scaled = samples * min(10 ** ((LEVEL_DB - voice.energy_db) / 20), 1e3)
+    framed = torch.from_numpy(np.ascontiguousarray(prosody.frames(scaled)))  # (t, 1024)
+    magnitude = torch.fft.rfft(framed * torch.hann_window(FRAME)).abs()  # (t, 513)
+    power = magnitude.square()
+    mel = decibels(power @ banks["mel"].T)
+    mel = mel.clamp(min=float(mel.max()) - FLOOR_DB)
+    mel = mel - mel.mean(dim=0)
+    voiced = torch.from_numpy((f0 > 0).astype(np.float32))
+    octaves = torch.from_numpy(np.log2(np.where(f0 > 0, f0, 150.0) / 150.0).astype(np.float32))
+    level = decibels(framed.square().mean(dim=1)).clamp(min=LEVEL_DB - FLOOR_DB)
+    columns = [
+        mel,
+        mel @ _cosines().T,
+        chroma(power, banks["chroma"]),
+        spectral_contrast(magnitude),
+        zero_crossings(scaled)[:, None],
+        octaves[:, None],
+        voiced[:, None],
+        level[:, None],
+    ]
+    return torch.cat(columns, dim=1)
+
+
+def decibels(power: Tensor) -> Tensor:
+    """10 log10, not below -100 dB: ``librosa.power_to_db`` with ref 1 and without top_db."""
+    return 10.0 * torch.log10(power.clamp(min=1e-10))
+
+
+def chroma(power: Tensor, bank: Tensor) -> Tensor:
+    """Energy of the twelve pitch classes, (t, 513) to (t, 12), the strongest of a frame being 1."""
+    raw = power @ bank.T
+    return raw / raw.amax(dim=1, keepdim=True).clamp(min=1e-10)
+
+
+def spectral_contrast(magnitude: Tensor) -> Tensor:
+    """Peak over valley in dB of each octave band (Jiang et al. 2002), (t, 513) to (t, 7)."""
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, magnitude.shape[1])
+    edges = [0.0, *(CONTRAST_MIN_HZ * 2.0**k for k in range(N_BANDS + 1))]
+    rows = []
+    for k, (low, high) in enumerate(pairwise(edges)):
+        inside = torch.nonzero((hertz >= low) & (hertz <= high)).flatten()
+        first, last = int(inside[0]) - (k > 0), int(inside[-1])
+        if k == N_BANDS:
+            last = magnitude.shape[1] - 1
+        count = max(1, round(CONTRAST_QUANTILE * (last - first + 1)))
+        # librosa leaves the top bin of every band but the last to the band above.
+        ordered = magnitude[:, first : last + (k == N_BANDS)].sort(dim=1).values
+        rows.append(decibels(ordered[:, -count:].mean(dim=1)) - decibels(ordered[:, :count].mean(dim=1)))
+    return torch.stack(rows, dim=1)
+
+
+def zero_crossings(samples: np.ndarray) -> Tensor:
+    """Share of sign changes in each frame, (t,)."""
+    padded = np.pad(samples, FRAME // 2, mode="edge")
+    changed = np.diff(np.signbit(np.where(np.abs(padded) <= 1e-10, 0.0, padded)).astype(np.int8)) != 0
+    counted = np.concatenate([[0], np.cumsum(changed)])
+    starts = np.arange(1 + len(samples) // HOP) * HOP
+    return torch.from_numpy(((counted[starts + FRAME - 1] - counted[starts]) / FRAME).astype(np.float32))
+
+
+def _cosines() -> Tensor:
+    """The orthonormal DCT-II that turns 64 log-mel bands into 20 MFCC."""
+    k, n = torch.arange(N_MFCC)[:, None], torch.arange(N_MELS)[None, :]
+    basis = torch.cos(torch.pi * k * (2 * n + 1) / (2 * N_MELS)) * (2.0 / N_MELS) ** 0.5
+    basis[0] /= 2.0**0.5
+    return basis
+
+
+def voiced_span(voice: prosody.Prosody) -> tuple[int, int]:
+    """First and last frame of the part that is read: from a little before the first voiced frame to a little after the last.
+
+    All of the recording when nothing is voiced.
+    """
+    voiced, end = np.flatnonzero(voice.f0), len(voice.f0) - 1
+    return (max(0, int(voiced[0]) - MARGIN), min(end, int(voiced[-1]) + MARGIN)) if len(voiced) else (0, end)
+
+
+class SpeechNetwork(nn.Module):
+    """CNN with attention pooling: features (n, t, 107) and their lengths (n,) to logits (n, 7).
+
+    Log-mel bands go through two-dimensional convolutions, which find a pattern at any pitch; the other features through
+    one-dimensional ones. Four attention heads then weigh the moments of the utterance, mean and spread of each channel being kept.
+    About 0.1 G multiply-adds for 4 s.
+    """
+
+    def __init__(self, width: int = 24, dropout: float = 0.3, heads: int = 4):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(N_FEATURES))
+        self.register_buffer("scale", torch.ones(N_FEATURES))
+        self.mel = nn.Sequential(
+            nn.Conv2d(1, width, 5, stride=2, padding=2, bias=False),  # (n, width, t/2, 32)
+            Residual(width, width, (1, 1)),
+            Residual(width, 2 * width, (2, 2)),  # (n, 2 width, t/4, 16)
+            Residual(2 * width, 4 * width, (1, 2)),  # (n, 4 width, t/4, 8)
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(inplace=True),
+        )
+        self.other = nn.Sequential(
+            nn.Conv1d(N_FRAME_FEATURES, 64, 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm1d(64),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout / 2),
+            nn.Conv1d(64, 64, 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm1d(64),
+            nn.ReLU(inplace=True),
+        )
+        merged = 128
+        self.merge = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Conv1d(4 * width * 8 + 64, merged, 1, bias=False),
+            nn.BatchNorm1d(merged),
+            nn.ReLU(inplace=True),
+            nn.Conv1d(merged, merged, 3, padding=1, bias=False),
+            nn.BatchNorm1d(merged),
+            nn.ReLU(inplace=True),
+        )
+        self.attention = nn.Conv1d(merged, heads, 1)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * heads * merged, len(LABELS)))
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        inside = torch.arange(x.shape[1]) < lengths[:, None]  # (n, t)
+        x = (x - self.mean) / self.scale * inside[:, :, None]
+        mel = self.mel(x[:, None, :, :N_MELS].to(memory_format=torch.channels_last))  # (n, 4 width, t/4, 8)
+        mel = mel.transpose(2, 3).flatten(1, 2)  # (n, 32 width, t/4)
+        states = self.merge(torch.cat([mel, self.other(x[:, :, N_MELS:].transpose(1, 2))], dim=1)).float()  # (n, 128, t/4)
+        weights = self.attend(states, inside[:, ::4])  # (n, heads, t/4)
+        mean = torch.einsum("nht,nct->nhc", weights, states)
+        spread = torch.einsum("nht,nct->nhc", weights, states.square()) - mean.square()
+        return self.head(torch.cat([mean, (spread.clamp(min=0) + 1e-5).sqrt()], dim=2).flatten(1))
+
+    def attend(self, states: Tensor, inside: Tensor) -> Tensor:
+        """How much each head looks at each moment: (n, heads, t/4), 0 beyond the end."""
+        return self.attention(states).float().masked_fill(~inside[:, None], float("-inf")).softmax(dim=2)
+
+
+class Residual(nn.Module):
+    """Pre-activation block of two 3 x 3 convolutions (He et al. 2016)."""
+
+    def __init__(self, inside: int, outside: int, stride: tuple[int, int]):
+        super().__init__()
+        self.activate = nn.Sequential(nn.BatchNorm2d(inside), nn.ReLU(inplace=True))
+        self.convolve = nn.Sequential(
+            nn.Conv2d(inside, outside, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outside, outside, 3, padding=1, bias=False),
+        )
+        same = stride == (1, 1) and inside == outside
+        self.around = None if same else nn.Conv2d(inside, outside, 1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = self.activate(x)
+        return (x if self.around is None else self.around(active)) + self.convolve(active)
+
+
+class SpeechRecogniser:
+    """A loaded voice model. Thread-safe: nothing changes after loading."""
+
+    def __init__(self, choice: Choice):
+        state = tensors(choice.path)
+        self.info, self.temperature = choice.info, choice.temperature or 1.0
+        self.banks = {name: state.pop(f"banks.{name}") for name in ("mel", "chroma")}
+        self.network = SpeechNetwork(**config(choice.path)["network"])
+        self.network.load_state_dict(state)
+        self.network.eval()
+
+    def predict(self, recordings: Sequence[np.ndarray]) -> np.ndarray:
+        """Calibrated probabilities, float32 (n, 7), of recordings: float32 in [-1, 1], mono, 16 kHz, any length."""
+        results = [self._windows(features(samples, self.banks))[1].mean(axis=0) for samples in recordings]
+        return calibrate(np.stack(results), self.temperature) if results else np.zeros((0, len(LABELS)), np.float32)
+
+    def read(self, samples: np.ndarray) -> SpeechReading | None:
+        """The Reading of float32 samples (n,), mono, 16 kHz, or None when too little in them is voiced to be a voice.
+
+        The reliability grows with the voiced sound, up to VOICED_SECONDS of it in a recording of which VOICED_SHARE is voiced.
+        """
+        voice = prosody.measure(samples)
+        if not is_voice(voice):
+            return None
+        starts, logits = self._windows(features(samples, self.banks, voice))
+        offset = voiced_span(voice)[0]
+        seconds = HOP / SAMPLE_RATE
+        ends = [min(start + WINDOW, len(voice.f0) - offset) for start in starts]
+        windows = tuple(
+            Window((offset + start) * seconds, (offset + end) * seconds, p)
+            for start, end, p in zip(starts, ends, calibrate(logits, self.temperature), strict=True)
+        )
+        return SpeechReading(
+            calibrate(logits.mean(axis=0), self.temperature),
+            min(1.0, voice.voiced_seconds / VOICED_SECONDS) * min(1.0, voice.voiced_share / VOICED_SHARE),
+            intensity=voice.intensity,
+            pitch_hz=voice.pitch_hz,
+            energy_db=voice.energy_db,
+            pitch=voice.f0,
+            windows=windows,
+        )
+
+    @torch.inference_mode()
+    def _windows(self, x: Tensor) -> tuple[list[int], np.ndarray]:
+        """First frames and logits (w, 7) of the windows over features (t, 107); the last one ends where the voice ends."""
+        last = max(0, len(x) - WINDOW)
+        starts = sorted({*range(0, last, STEP), last})
+        clips = [x[start : start + WINDOW] for start in starts]
+        lengths = torch.tensor([len(clip) for clip in clips])
+        parts = [
+            self.network(torch.stack(clips[i : i + BATCH]), lengths[i : i + BATCH]).numpy() for i in range(0, len(clips), BATCH)
+        ]
+        return starts, np.concatenate(parts)
+
+
+def is_voice(voice: prosody.Prosody) -> bool:
+    """Whether a recording has a voice in it: enough voiced sound, and a pitch that moves as no whistle or hum does."""
+    return voice.voiced_seconds >= MIN_VOICED_SECONDS and voice.voiced_share >= MIN_VOICED_SHARE and voice.spread > MIN_SPREAD

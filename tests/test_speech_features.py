@@ -1,0 +1,77 @@
+"""The voice model's features equal librosa's."""
+
+import numpy as np
+import pytest
+import torch
+
+from emotion import prosody, speech
+from emotion.media import SAMPLE_RATE
+from tests.test_prosody import voice
+
+librosa = pytest.importorskip("librosa")
+
+
+@pytest.fixture(scope="module")
+def scaled():
+    """A changing voice with noise, at the level that features are taken at and without silence to cut."""
+    rng = np.random.default_rng(5)
+    sound = np.concatenate([voice(140, 1.0, 0.1, 3.0), voice(260, 1.0, 0.03, 1.0)])
+    sound = sound + rng.standard_normal(len(sound)).astype(np.float32) * 0.003
+    return sound * np.float32(10 ** ((speech.LEVEL_DB - prosody.measure(sound).energy_db) / 20))
+
+
+@pytest.fixture(scope="module")
+def columns(scaled):
+    x = speech.features(scaled, speech.filter_banks()).numpy()
+    assert x.shape[1] == speech.N_FEATURES == 107 and np.isfinite(x).all()
+    widths = [speech.N_MELS, speech.N_MFCC, speech.N_CHROMA, speech.N_BANDS + 1, 1, 1, 1, 1]
+    return np.split(x, np.cumsum(widths)[:-1], axis=1)
+
+
+@pytest.fixture(scope="module")
+def spectrum(scaled, columns):
+    cut = scaled[: (len(columns[0]) - 1) * prosody.HOP]
+    return cut, np.abs(librosa.stft(cut, n_fft=prosody.FRAME, hop_length=prosody.HOP, pad_mode="constant"))
+
+
+def test_log_mel_and_mfcc(columns, spectrum):
+    mel = librosa.feature.melspectrogram(S=spectrum[1] ** 2, sr=SAMPLE_RATE, n_mels=speech.N_MELS)
+    decibels = librosa.power_to_db(mel, top_db=speech.FLOOR_DB)
+    decibels = decibels - decibels.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(columns[0], decibels.T, atol=0.01)
+    np.testing.assert_allclose(columns[1], librosa.feature.mfcc(S=decibels, n_mfcc=speech.N_MFCC).T, atol=0.01)
+
+
+def test_chroma(columns, spectrum):
+    np.testing.assert_allclose(
+        columns[2], librosa.feature.chroma_stft(S=spectrum[1] ** 2, sr=SAMPLE_RATE, tuning=0.0).T, atol=1e-4
+    )
+
+
+def test_spectral_contrast(columns, spectrum):
+    np.testing.assert_allclose(
+        columns[3], librosa.feature.spectral_contrast(S=spectrum[1], sr=SAMPLE_RATE, n_fft=prosody.FRAME).T, atol=0.05
+    )
+
+
+def test_zero_crossing_rate(columns, spectrum):
+    expected = librosa.feature.zero_crossing_rate(spectrum[0], frame_length=prosody.FRAME, hop_length=prosody.HOP)
+    np.testing.assert_allclose(columns[4], expected.T, atol=1e-6)
+
+
+def test_pitch_in_octaves_about_150_hz(columns):
+    octaves, voiced = columns[5][:, 0], columns[6][:, 0]
+    assert set(np.unique(voiced)) <= {0.0, 1.0} and (octaves[voiced == 0] == 0).all()
+    assert np.median(octaves[20:35]) == pytest.approx(np.log2(140 / 150), abs=0.3)
+    assert np.median(octaves[65:85]) == pytest.approx(np.log2(260 / 150), abs=0.1)
+
+
+def test_the_microphones_gain_changes_nothing(scaled):
+    banks = speech.filter_banks()
+    torch.testing.assert_close(speech.features(scaled, banks), speech.features(scaled * np.float32(0.1), banks), atol=0.02, rtol=0)
+
+
+def test_silence_before_and_after_is_cut(scaled):
+    banks = speech.filter_banks()
+    pause = np.zeros(2 * SAMPLE_RATE, np.float32)
+    assert len(speech.features(np.concatenate([pause, scaled, pause]), banks)) <= len(speech.features(scaled, banks)) + 2 * speech.MARGIN + 4
