@@ -26,8 +26,8 @@ def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusio
     """Fuse readings by ``p = sum(w r p) / sum(w r)``, w the modality's weight and r the reliability of its reading.
 
     ``weights`` maps modality to a weight >= 0; one that is not named counts 0. Where all weights of the readings present are zero
-    they count as equal, with a warning. The mood is that of p, pulled toward 3 by the parts' disagreement and never outside their
-    range. No reading gives a Fusion of None. Raises InputError for a negative, non-finite or unknown weight.
+    they count as equal, with a warning. The mood is the mean of the parts' moods by the same
+    shares, pulled toward 3 by their disagreement and never outside their range. No reading gives a Fusion of None. Raises InputError for a negative, non-finite or unknown weight.
     """
     _check(weights)
     if not readings:

@@ -9,6 +9,7 @@ import emotion
 from emotion.fusion import MIXED_SPREAD, calibrate, fuse, pulled_mood
 from emotion.labels import LABELS, MODALITIES
 from emotion.readings import InputError, Reading
+from emotion.weights import default_weights
 
 EQUAL = {"text": 1.0, "speech": 1.0, "face": 1.0}
 
@@ -132,7 +133,7 @@ def test_unknown_modality_is_refused():
 
 def test_package_level_fuse_uses_the_fitted_weights():
     parts = {"text": reading("happy"), "speech": reading("sad"), "face": reading("neutral")}
-    fitted = emotion.weights.default_weights()
+    fitted = default_weights()
     assert emotion.fuse(parts).shares == pytest.approx({name: fitted[name] / sum(fitted.values()) for name in parts})
     assert emotion.fuse(parts, weights={"face": 1}).label == "neutral"
 

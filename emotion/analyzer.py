@@ -1,0 +1,409 @@
+"""Runs the modalities side by side and assembles the Analysis."""
+
+import contextlib
+import functools
+import importlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion import media, transcript, weights
+from emotion.fusion import fuse
+from emotion.labels import MODALITIES
+from emotion.media import SAMPLE_RATE
+from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
+from emotion.workers import Workers
+
+log = logging.getLogger(__name__)
+
+RECOGNISERS = {"text": "TextRecogniser", "speech": "SpeechRecogniser", "face": "FaceRecogniser"}  # each in the module of its name
+
+PROBE_TIMEOUT_S = 20.0
+MEDIA_TIMEOUT_S = 60.0
+TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
+TRANSCRIPT_RATE = 2.0
+SPAN_S = 2.0  # of the timeline
+TIMELINE_FROM_S = 4.0  # a shorter clip is one moment
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Checked input. ``sound`` and ``pictures`` decode it in a worker, or are None where there is none."""
+
+    text: str | None
+    sound: Callable[[], Future] | None
+    pictures: Callable[[], Future] | None
+    still: bool  # a picture, not a video
+    transcribe: bool
+    language: str
+
+    @property
+    def speaks(self) -> bool:
+        return self.text is None and self.sound is not None and self.transcribe
+
+
+class Analyzer:
+    """Text, voice and face, read in parallel and fused. Models load at first use, or with ``warm()``; safe to use from many threads.
+
+    ``text``, ``speech`` and ``face`` are the recognisers, each with ``predict``. Call ``close()`` to end its worker processes early.
+    """
+
+    def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
+        source = source or os.environ.get("EMOTION_SOURCE") or "auto"
+        choices = weights.read(weights_file)
+        self.choices = {role: weights.choose(choices, role, source) for role in weights.ROLES}
+        self.weights = {role: weights.fusion_weight(self.choices[role]) for role in MODALITIES}
+        self._models = {role: _Model(role, self.choices[role]) for role in MODALITIES}
+        self._workers = Workers()
+        folder = self.choices["transcript"].path
+        self._engine = None if folder is None else str(folder)  # a Whisper model's folder; None for PocketSphinx
+
+    @property
+    def text(self) -> Any:
+        return self._models["text"].get()
+
+    @property
+    def speech(self) -> Any:
+        return self._models["speech"].get()
+
+    @property
+    def face(self) -> Any:
+        return self._models["face"].get()
+
+    def warm(self) -> None:
+        """Load everything in the background: no request then waits for more than what is still missing."""
+        self._workers.warm(functools.partial(transcript.warm, self._engine))
+        for model in self._models.values():
+            threading.Thread(target=model.try_get, daemon=True).start()
+
+    def status(self) -> dict[str, str]:
+        """Each modality's model: "waiting", "loading", "ready" or "failed: why"."""
+        return {role: model.state for role, model in self._models.items()}
+
+    def close(self) -> None:
+        self._workers.close()
+
+    def analyze(
+        self,
+        text: str | None = None,
+        audio: str | os.PathLike | tuple[np.ndarray, int] | None = None,
+        video: str | os.PathLike | None = None,
+        image: str | os.PathLike | np.ndarray | None = None,
+        transcribe: bool = True,
+        *,
+        language: str = "en",
+        progress: Progress | None = None,
+    ) -> Analysis:
+        """Read whatever is given and fuse it.
+
+        Parameters: ``audio`` a path or (samples, sample_rate); ``video`` a path, whose sound is read unless ``audio`` is given;
+        ``image`` a path or a uint8 RGB array. ``video`` and ``image`` exclude each other. Sound is transcribed unless there is a text or
+        ``transcribe`` is False or the engine does not know the ``language``. ``progress`` is called with a share of 0 to 1 and the stage.
+
+        Raises InputError, before any model loads, for input that cannot be decoded or breaks a limit of ``emotion.media``.
+        """
+        clock = _Clock()
+        request = self._request(text, audio, video, image, transcribe, language)
+        job = _Job(self, request, clock, progress or (lambda share, stage: None))
+        with clock.measure("total"):
+            return job.run()
+
+    def with_weights(self, analysis: Analysis, weights: Mapping[str, float]) -> Analysis:
+        """The same readings, fused by other weights. Instant."""
+        timeline = tuple(_refused(span, analysis.modalities, weights) for span in analysis.timeline)
+        return replace(analysis, fusion=fuse(analysis.modalities, weights), timeline=timeline)
+
+    def with_text(self, analysis: Analysis, text: str, weights: Mapping[str, float] | None = None) -> Analysis:
+        """The same analysis with a typed or corrected text: only the text model and the fusion run. Blank text takes it away."""
+        text = _checked_text(text)
+        reading = self.text.read(text) if text else None
+        others = {name: r for name, r in analysis.modalities.items() if name != "text"}
+        timeline = (replace(s, modalities={n: p for n, p in s.modalities.items() if n != "text"}) for s in analysis.timeline)
+        changed = replace(
+            analysis,
+            modalities=_ordered({**others, "text": reading} if reading else others),
+            transcript=Transcript(text, 1.0, "typed") if text else None,
+            timeline=tuple(span for span in timeline if span.modalities),
+            models=analysis.models | {"text": self.text.info} if reading else analysis.models,
+        )
+        return self.with_weights(changed, weights or self.weights)
+
+    def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
+        if video is not None and image is not None:
+            raise InputError("Give a video or an image, not both.")
+        sound = pictures = None
+        if video is not None:
+            probe = self._probe(video)
+            if probe.kind == "image":
+                raise InputError(f"{Path(video).name} is a picture, not a video: give it as image.")
+            sound = self._deferred(media.decode_audio, video) if probe.has_audio else None
+            pictures = self._deferred(media.decode_frames, video) if probe.has_video else None
+        if image is not None:
+            if not isinstance(image, np.ndarray) and self._probe(image).kind != "image":
+                raise InputError(f"{Path(image).name} is not a picture.")
+            pictures = self._deferred(media.decode_image, image)
+        if isinstance(audio, tuple):
+            sound = _done(media.from_samples(*audio))
+        elif audio is not None:
+            if not self._probe(audio).has_audio:
+                raise InputError(f"{Path(audio).name} has no sound track.")
+            sound = self._deferred(media.decode_audio, audio)
+        return _Request(_checked_text(text), sound, pictures, image is not None, transcribe, language)
+
+    def _probe(self, path: str | os.PathLike) -> media.Probe:
+        return self._workers.submit(media.probe, path, timeout=PROBE_TIMEOUT_S).result()
+
+    def _deferred(self, function: Callable, path: object) -> Callable[[], Future]:
+        return lambda: self._workers.submit(function, path, timeout=MEDIA_TIMEOUT_S)
+
+    def transcribe(self, samples: np.ndarray, language: str) -> Transcript | None:
+        """Speech to text in a worker process. Raises TimeoutError past its limit."""
+        limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
+        return self._workers.submit(transcript.transcribe, samples, language, self._engine, timeout=limit).result()
+
+    def writes(self, language: str) -> bool:
+        """Whether speech in this language can be transcribed."""
+        return transcript.speaks(language, self._engine)
+
+
+class _Job:
+    """One analysis: its branches, what they found and what went wrong."""
+
+    def __init__(self, analyzer: Analyzer, request: _Request, clock: "_Clock", progress: Progress):
+        self.analyzer, self.request, self.clock, self.progress = analyzer, request, clock, progress
+        self.notes: list[str] = []
+        self.transcript: Transcript | None = None
+
+    def run(self) -> Analysis:
+        request = self.request
+        self.progress(0.05, "reading the file")
+        sound, pictures = request.sound and request.sound(), request.pictures and request.pictures()
+        branches: dict[str, Callable[[], Reading | None]] = {}
+        if request.text is not None or request.speaks:
+            branches["text"] = lambda: self._text(sound)
+        if sound is not None:
+            branches["speech"] = lambda: self._speech(sound)
+        if pictures is not None:
+            branches["face"] = lambda: self._face(pictures)
+        with ThreadPoolExecutor(max_workers=len(branches) or 1) as pool:
+            running = {name: pool.submit(branch) for name, branch in branches.items()}
+            with self.clock.measure("media"):
+                decoded = self._decoded(sound, pictures)
+            readings = self._gather(running)
+        return self._assembled(readings, decoded)
+
+    def _text(self, sound: Future | None) -> TextReading | None:
+        request, segments = self.request, ()
+        if request.text is not None:
+            self.transcript = Transcript(request.text, 1.0, "typed")
+        else:
+            if not self.analyzer.writes(request.language):
+                self.notes.append(f"Speech in the language {request.language!r} cannot be written down here, only English: the words are left out.")
+                return None
+            samples = sound.result()
+            with self.clock.measure("transcript"):
+                self.transcript = self.analyzer.transcribe(samples, request.language)
+            if self.transcript is None or not self.transcript.text:
+                return None
+            segments = self.transcript.segments
+        model = self.analyzer.text
+        with self.clock.measure("text"):
+            return model.read(self.transcript.text, self.transcript.confidence, segments)
+
+    def _speech(self, sound: Future) -> Reading | None:
+        samples = sound.result()
+        model = self.analyzer.speech
+        with self.clock.measure("speech"):
+            return model.read(samples)
+
+    def _face(self, pictures: Future) -> Reading | None:
+        frames = _frames(pictures)
+        model = self.analyzer.face
+        with self.clock.measure("face"):
+            return model.read(frames)
+
+    def _decoded(self, sound: Future | None, pictures: Future | None) -> Media:
+        """Both results. What libav chokes on mid-way costs a video only the half of it that failed."""
+        failures, samples, frames = [], None, ()
+        for name, future in (("sound", sound), ("pictures", pictures)):
+            if future is None:
+                continue
+            try:
+                if name == "sound":
+                    samples = future.result()
+                else:
+                    frames = _frames(future)
+            except Exception as e:
+                failures.append(e)
+        if failures and samples is None and not frames:
+            raise failures[0]
+        seconds = [len(samples) / SAMPLE_RATE] if samples is not None else []
+        seconds += [frames[-1].time] if frames and not self.request.still else []
+        return Media(samples, frames, max(seconds, default=None))
+
+    def _gather(self, running: dict[str, Future]) -> dict[str, Reading]:
+        readings = {}
+        for done, (name, future) in enumerate(running.items(), start=1):
+            try:
+                reading = future.result()
+            except Exception as e:
+                log.exception("the %s branch failed", name)
+                kind = "took too long" if isinstance(e, TimeoutError) else "failed"
+                reason = f": {e}" if isinstance(e, InputError) else ""
+                self.notes.append(f"Reading the {_PLAIN[name]} {kind} and was left out{reason}")
+            else:
+                if reading is not None:
+                    readings[name] = reading
+                else:
+                    self._note_absence(name)
+            self.progress(0.1 + 0.85 * done / len(running), f"{_PLAIN[name]} read")
+        return readings
+
+    def _note_absence(self, name: str) -> None:
+        if name == "speech":
+            self.notes.append("No voice was heard in the sound.")
+        elif name == "face":
+            self.notes.append(f"No face was found in the {'picture' if self.request.still else 'video'}.")
+        elif self.request.text is not None:
+            self.notes.append("The text holds no word.")
+        elif self.analyzer.writes(self.request.language):
+            self.notes.append("No words were recognised in the sound.")
+
+    def _assembled(self, readings: dict[str, Reading], decoded: Media) -> Analysis:
+        if not readings:
+            self.notes.append("There was nothing to read a mood from: no text, no voice and no face.")
+        models = {name: self.analyzer.choices[name].info for name in readings}
+        if self.transcript is not None and self.transcript.engine != "typed":
+            models["transcript"] = self.analyzer.choices["transcript"].info
+        analysis = Analysis(
+            fusion=fuse(readings, self.analyzer.weights),
+            modalities=_ordered(readings),
+            duration=decoded.duration,
+            transcript=self.transcript,
+            timeline=_spans(readings, decoded.duration),
+            notes=tuple(self.notes),
+            timings_ms=self.clock.timings_ms,  # the total is added when the clock stops
+            models=models,
+            media=decoded,
+        )
+        return self.analyzer.with_weights(analysis, self.analyzer.weights)
+
+
+_PLAIN = {"text": "words", "speech": "voice", "face": "face"}
+
+
+class _Model:
+    """One recogniser, loaded once however many ask for it first."""
+
+    def __init__(self, role: str, choice: weights.Choice):
+        self._role, self._choice, self._lock = role, choice, threading.Lock()
+        self._value: Any = None
+        self.state = "waiting"
+
+    def get(self) -> Any:
+        with self._lock:
+            if self._value is None:
+                self.state, start = "loading", time.monotonic()
+                try:
+                    self._value = self._load()
+                except Exception as e:
+                    self.state = f"failed: {e}"
+                    raise
+                self.state = "ready"
+                log.info("%s: %s ready after %.1f s", self._role, self._choice.name, time.monotonic() - start)
+            return self._value
+
+    def try_get(self) -> None:
+        try:
+            self.get()
+        except Exception:
+            log.exception("the %s model did not load", self._role)
+
+    def _load(self) -> Any:
+        import torch
+
+        torch.set_num_threads(1)  # the branches are what runs in parallel
+        module = importlib.import_module(f"emotion.{self._role}")
+        return getattr(module, RECOGNISERS[self._role])(self._choice)
+
+
+class _Clock:
+    """Milliseconds of each stage."""
+
+    def __init__(self):
+        self.timings_ms: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings_ms[stage] = (time.perf_counter() - start) * 1000.0
+
+
+def _checked_text(text: str | None) -> str | None:
+    """The text without outer blanks, None where nothing is left."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise InputError(f"The text is a {type(text).__name__}; it must be a string.")
+    if len(text) > media.MAX_TEXT_CHARS:
+        raise InputError(f"The text has {len(text):,} characters; the limit is {media.MAX_TEXT_CHARS:,}.")
+    return text.strip() or None
+
+
+def _done(value: object) -> Callable[[], Future]:
+    future: Future = Future()
+    future.set_result(value)
+    return lambda: future
+
+
+def _frames(pictures: Future) -> tuple[Frame, ...]:
+    result = pictures.result()
+    return (result,) if isinstance(result, Frame) else result
+
+
+def _ordered(readings: Mapping[str, Reading]) -> dict[str, Reading]:
+    return {name: readings[name] for name in MODALITIES if name in readings}
+
+
+def _spans(readings: Mapping[str, Reading], duration: float | None) -> tuple[Span, ...]:
+    """The timeline: what each modality says in every SPAN_S seconds, none for a short clip. Moods are filled in by fusing."""
+    if duration is None or duration < TIMELINE_FROM_S:
+        return ()
+    spans = []
+    for start in np.arange(0.0, duration - SPAN_S / 4, SPAN_S):  # no last crumb
+        end = min(float(start) + SPAN_S, duration)
+        parts = {name: _during(reading, float(start), end) for name, reading in readings.items()}
+        found = {name: part for name, part in parts.items() if part is not None}
+        if found:
+            spans.append(Span(float(start), end, 3.0, found))
+    return tuple(spans)
+
+
+def _during(reading: Reading, start: float, end: float) -> np.ndarray | None:
+    """Mean of the reading's windows or frames in a span, by overlap or weight; None where it has none there."""
+    if hasattr(reading, "windows"):
+        pairs = [(min(w.end, end) - max(w.start, start), w.probabilities) for w in reading.windows]
+    else:
+        pairs = [(f.weight, f.probabilities) for f in reading.frames if start <= f.time < end]
+    pairs = [(weight, p) for weight, p in pairs if weight > 0]
+    if not pairs:
+        return None
+    return np.average([p for _, p in pairs], axis=0, weights=[weight for weight, _ in pairs]).astype(np.float32)
+
+
+def _refused(span: Span, readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Span:
+    parts = {name: Reading(p, readings[name].reliability) for name, p in span.modalities.items() if name in readings}
+    return replace(span, mood=fuse(parts, weights).mood)

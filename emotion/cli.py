@@ -1,0 +1,210 @@
+"""The command line: python -m emotion analyze | evaluate | train."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion.labels import LABELS, MODALITIES, mood_word
+from emotion.readings import Analysis, InputError
+from emotion.weights import SOURCES
+
+EPILOG = """environment:
+  EMOTION_SOURCE   where models come from, where --source is not given
+  EMOTION_WEIGHTS  the weights file, by default the project's weights.yaml
+  EMOTION_DATA     folder of the data sets, for training and evaluation
+exit status: 0 done, 1 unusable input (one line on stderr), 2 wrong usage"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    arguments = _parser().parse_args(argv)
+    level = logging.INFO if arguments.command == "train" else logging.ERROR
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        result = arguments.run(arguments)
+    except InputError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if arguments.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+    elif result is not None:
+        print(arguments.show(result))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m emotion", description="Emotion from text, voice and face.", epilog=EPILOG, formatter_class=form
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_analyze(commands)
+    _add_evaluate(commands)
+    _add_train(commands)
+    return parser
+
+
+def _add_analyze(commands) -> None:
+    analyze = commands.add_parser(
+        "analyze",
+        help="read a text, a recording, a video or a picture",
+        description="Any of the inputs together; --video and --image exclude each other.",
+    )
+    analyze.add_argument("--text", help="what was said; replaces speech to text")
+    analyze.add_argument("--audio", metavar="FILE")
+    analyze.add_argument("--video", metavar="FILE", help="its sound is read too, unless --audio is given")
+    analyze.add_argument("--image", metavar="FILE")
+    analyze.add_argument(
+        "--weights", type=_weights, metavar="text=W,speech=W,face=W", help="fusion weights; one not named counts 0"
+    )
+    analyze.add_argument("--language", default="en", help="of the speech; other than en is not written down (default: en)")
+    analyze.add_argument("--no-transcribe", action="store_true", help="leave the words of a recording out")
+    _add_common(analyze)
+    analyze.set_defaults(run=_analyze, show=_show_analysis)
+
+
+def _add_evaluate(commands) -> None:
+    evaluate = commands.add_parser("evaluate", help="run a model over a labelled data set and print its figures")
+    evaluate.add_argument("modality", choices=MODALITIES)
+    evaluate.add_argument(
+        "--dataset",
+        nargs=2,
+        required=True,
+        metavar=("NAME", "PATH"),
+        help="ravdess, emodb, fer2013, goemotions, meld, isear, emobank or folder, and its file, folder or zip",
+    )
+    evaluate.add_argument("--split", help="one part of the set; by default everything but train")
+    evaluate.add_argument("--restrict", action="store_true", help="renormalise to the labels that the data has")
+    evaluate.add_argument(
+        "--oof", action="store_true", help="speech: the out-of-fold probabilities stored with the weights, no model runs"
+    )
+    _add_common(evaluate)
+    evaluate.set_defaults(run=_evaluate, show=_show_figures)
+
+
+def _add_train(commands) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a model, or fit the fusion weights",
+        description="Without --dataset: the bundled model again, from EMOTION_DATA. With it: the model in use, trained on with your data.",
+    )
+    train.add_argument("modality", choices=(*MODALITIES, "fusion"))
+    train.add_argument(
+        "--dataset",
+        nargs=2,
+        metavar=("NAME", "PATH"),
+        help="a data set to train on, such as: folder PATH, with a folder per label",
+    )
+    train.add_argument(
+        "--out", type=Path, help="folder of the trained model (default: the bundled model's; with --dataset: ./emotion-MODALITY)"
+    )
+    train.add_argument("--epochs", type=int, help="passes over the data, at least 1")
+    train.add_argument(
+        "--checkpoints",
+        type=Path,
+        help="folder from which an interrupted training goes on (default: ~/.cache/emotion/checkpoints)",
+    )
+    _add_common(train)
+    train.set_defaults(run=_train, show=_show_figures)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", choices=SOURCES, help="where models come from (default: EMOTION_SOURCE or auto)")
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON document")
+
+
+def _weights(text: str) -> dict[str, float]:
+    weights = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        try:
+            weights[name.strip()] = float(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{part!r} is not of the form speech=0.5") from None
+    return weights
+
+
+def _analyze(arguments: argparse.Namespace) -> Any:
+    import emotion
+
+    if not any((arguments.text, arguments.audio, arguments.video, arguments.image)):
+        raise InputError("Give at least one of --text, --audio, --video and --image.")
+    analyzer = emotion.load(arguments.source)
+    if arguments.weights is not None:
+        emotion.fuse({}, arguments.weights)  # refuses bad weights before any model runs
+    analysis = analyzer.analyze(
+        arguments.text,
+        arguments.audio,
+        arguments.video,
+        arguments.image,
+        not arguments.no_transcribe,
+        language=arguments.language,
+    )
+    if arguments.weights is not None:
+        analysis = analyzer.with_weights(analysis, arguments.weights)
+    analyzer.close()
+    return analysis.to_dict() if arguments.json else analysis
+
+
+def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
+    from emotion.training.evaluation import evaluate
+
+    if arguments.oof and arguments.modality != "speech":
+        raise InputError("Only the speech model stores out-of-fold probabilities.")
+    name, path = arguments.dataset
+    return evaluate(arguments.modality, name, path, arguments.split, arguments.restrict, arguments.oof, arguments.source)
+
+
+def _train(arguments: argparse.Namespace) -> dict[str, Any]:
+    import importlib
+
+    if arguments.epochs is not None and arguments.epochs < 1:
+        raise InputError(f"The number of epochs is {arguments.epochs}; it must be at least 1.")
+    if arguments.checkpoints:
+        os.environ["EMOTION_CHECKPOINTS"] = str(arguments.checkpoints)
+    module = importlib.import_module(f"emotion.training.{arguments.modality}")
+    return module.train(arguments.dataset, arguments.out, arguments.epochs)
+
+
+def _show_analysis(analysis: Analysis) -> str:
+    if analysis.mood is None:
+        return "\n".join(analysis.warnings)
+    lines = [f"mood {analysis.mood:.2f} of 5 ({mood_word(analysis.mood)}), {analysis.label}, agreement {analysis.agreement:.2f}"]
+    if analysis.mixed:
+        lines.append("mixed: the modalities disagree about the mood")
+    lines.append(f"{'':10}{'fused':>8}" + "".join(f"{name:>8}" for name in analysis.modalities))
+    lines.append(_row("mood", [analysis.mood, *(r.mood for r in analysis.modalities.values())]))
+    lines.append(_row("weight", [1.0, *(analysis.fusion.shares[name] for name in analysis.modalities)]))
+    columns = [analysis.probabilities, *(r.probabilities for r in analysis.modalities.values())]
+    lines += [_row(label, [column[i] for column in columns]) for i, label in enumerate(LABELS)]
+    if analysis.transcript:
+        lines.append(
+            f"words ({analysis.transcript.engine}, confidence {analysis.transcript.confidence:.2f}): {analysis.transcript.text}"
+        )
+    return "\n".join(lines + [f"warning: {warning}" for warning in analysis.warnings])
+
+
+def _row(name: str, values: Sequence[float]) -> str:
+    return f"{name:10}" + "".join(f"{value:8.2f}" for value in values)
+
+
+def _show_figures(figures: dict[str, Any]) -> str:
+    lines = []
+    for name, value in figures.items():
+        if name == "confusion":
+            lines += ["confusion (rows: truth)", *(_confusion_row(label, row) for label, row in zip(LABELS, value, strict=True))]
+        elif name != "labels":
+            lines.append(f"{name:12} {value:.4f}" if isinstance(value, float) else f"{name:12} {value}")
+    return "\n".join(lines)
+
+
+def _confusion_row(label: str, row: Sequence[int]) -> str:
+    return f"  {label:10}" + "".join(f"{count:6}" for count in row)

@@ -1,0 +1,208 @@
+"""The whole, on clips that the project made: what answers, what is left out, and what is said about it."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import emotion
+from emotion import analyzer as analyzer_module
+from emotion.labels import LABELS
+from emotion.media import MAX_TEXT_CHARS, SAMPLE_RATE
+from emotion.readings import InputError
+from tests.clips import ASTRONAUT, GLAD, spoken_video
+
+
+@pytest.fixture(scope="module")
+def analyzer():
+    with_models = emotion.load("bundled")
+    yield with_models
+    with_models.close()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return spoken_video(tmp_path_factory.mktemp("clips") / "spoken.mp4")
+
+
+@pytest.fixture(scope="module")
+def whole(analyzer, video):
+    return analyzer.analyze(video=video)
+
+
+def test_a_video_is_read_by_all_three(whole):
+    assert list(whole.modalities) == ["text", "speech", "face"]
+    assert 1 <= whole.mood <= 5 and whole.label in LABELS and 0 <= whole.agreement <= 1
+    assert whole.probabilities.dtype == np.float32 and abs(whole.probabilities.sum() - 1) < 1e-5
+    assert set(whole.models) == {"text", "speech", "face", "transcript"}
+    assert {"media", "transcript", "text", "speech", "face", "total"} == set(whole.timings_ms)
+    assert whole.timings_ms["total"] >= whole.timings_ms["face"] > 0
+    assert whole.transcript.text and 0 < whole.transcript.confidence <= 1
+    assert whole.media.samples is not None and whole.media.frames
+
+
+def test_the_smile_of_the_photograph_is_seen(whole):
+    face = whole.modalities["face"]
+    assert LABELS[face.probabilities.argmax()] == "happy" and face.mood > 4
+    assert face.frames_with_face >= 0.8 * face.frames_sampled > 0 and len(face.frames) == face.frames_with_face
+    assert sum(frame.weight for frame in face.frames) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_timeline_covers_the_clip(whole):
+    assert whole.timeline[0].start == 0 and whole.timeline[-1].end == pytest.approx(whole.duration, abs=0.5)
+    assert all(1 <= span.mood <= 5 and span.modalities for span in whole.timeline)
+
+
+def test_a_given_text_replaces_the_transcription(analyzer, video):
+    analysis = analyzer.analyze(text="I am so happy today!", video=video)
+    assert analysis.transcript.engine == "typed" and "transcript" not in analysis.timings_ms
+    assert LABELS[analysis.modalities["text"].probabilities.argmax()] == "happy" and analysis.modalities["text"].reliability == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("I am so happy, this is the best day of my life", 4, 5),
+        ("I had cereal for breakfast and then took the bus to work", 2.6, 3.6),
+        ("I feel so sad and alone, I cried all night", 1, 2),
+        ("this makes me furious, I hate it", 1, 2.2),
+    ],
+)
+def test_the_mood_of_plain_sentences(analyzer, text, low, high):
+    assert low <= analyzer.analyze(text=text).mood <= high
+
+
+def test_case_punctuation_and_emoji_decide_nothing(analyzer):
+    plain, loud = analyzer.text.predict(["i lost my dog and i miss him", "I LOST my dog, and I miss him \N{FACE WITH TEARS OF JOY}"])
+    assert plain.argmax() == loud.argmax() == LABELS.index("sad")
+
+
+def test_a_long_text_is_read_to_its_end(analyzer):
+    filler = "the meeting is on tuesday in the large room. " * 40
+    with_end, without = analyzer.text.predict([filler + "i am terribly sad and i want to cry. " * 20, filler])
+    assert with_end[LABELS.index("sad")] > without[LABELS.index("sad")] + 0.1
+
+
+def test_samples_and_file_give_the_same_voice(analyzer):
+    import soundfile
+
+    samples, rate = soundfile.read(GLAD, dtype="float32")
+    one = analyzer.analyze(audio=GLAD, transcribe=False).modalities["speech"]
+    other = analyzer.analyze(audio=(samples, rate), transcribe=False).modalities["speech"]
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=0.02)
+    assert one.intensity in ("calm", "neutral", "low", "high") and 60 < one.pitch_hz < 500 and -60 < one.energy_db < 0
+
+
+def test_audio_given_beside_a_video_replaces_its_sound(analyzer, video):
+    silent = (np.zeros(2 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
+    assert set(analyzer.analyze(audio=silent, video=video).modalities) == {"face"}
+
+
+def test_a_picture(analyzer):
+    analysis = analyzer.analyze(image=ASTRONAUT)
+    assert set(analysis.modalities) == {"face"} and analysis.duration is None and analysis.label == "happy"
+    assert analysis.to_dict()["modalities"]["face"]["frames_sampled"] == 1
+
+
+@pytest.mark.parametrize("sound", ["silence", "noise", "tone"])
+def test_sound_without_speech_is_no_voice(analyzer, sound):
+    n = 10 * SAMPLE_RATE
+    samples = {
+        "silence": np.zeros(n),
+        "noise": np.random.default_rng(0).standard_normal(n) * 0.1,
+        "tone": 0.3 * np.sin(2 * np.pi * 440 * np.arange(n) / SAMPLE_RATE),
+    }[sound]
+    analysis = analyzer.analyze(audio=(samples.astype(np.float32), SAMPLE_RATE))
+    assert analysis.modalities == {} and analysis.mood is analysis.label is analysis.agreement is analysis.probabilities is None
+    assert any("voice" in warning for warning in analysis.warnings) and analysis.duration == pytest.approx(10, abs=0.01)
+
+
+def test_a_picture_without_a_face(analyzer):
+    analysis = analyzer.analyze(image=np.full((300, 400, 3), 128, np.uint8))
+    assert analysis.mood is None and any("No face" in warning for warning in analysis.warnings)
+
+
+def test_nothing_given_is_a_normal_result(analyzer):
+    for blank in (None, "", "  \n", "\N{WAVING HAND SIGN}"):
+        analysis = analyzer.analyze(text=blank)
+        assert analysis.mood is None and analysis.warnings
+
+
+def test_another_language_leaves_the_words_out(analyzer):
+    analysis = analyzer.analyze(audio=GLAD, language="de")
+    assert set(analysis.modalities) == {"speech"} and any("English" in warning for warning in analysis.warnings)
+
+
+def test_refusals_come_before_any_model_loads(tmp_path):
+    fresh = emotion.load("bundled")
+    renamed = tmp_path / "notes.wav"
+    renamed.write_text("these are notes")
+    (tmp_path / "empty.wav").touch()
+    for given in (
+        {"audio": tmp_path / "missing.wav"},
+        {"audio": tmp_path / "empty.wav"},
+        {"audio": renamed},
+        {"audio": ASTRONAUT},
+        {"image": GLAD},
+        {"video": ASTRONAUT},
+        {"video": GLAD, "image": ASTRONAUT},
+        {"text": "x" * (MAX_TEXT_CHARS + 1)},
+        {"audio": (np.zeros(0, np.float32), SAMPLE_RATE)},
+    ):
+        with pytest.raises(InputError) as refusal:
+            fresh.analyze(**given)
+        assert len(str(refusal.value)) > 15 and "\n" not in str(refusal.value)
+    assert set(fresh.status().values()) == {"waiting"}
+    fresh.close()
+
+
+def test_one_modality_that_fails_leaves_the_others(analyzer, video, monkeypatch):
+    def broken(samples):
+        raise MemoryError("out of luck")
+
+    monkeypatch.setattr(analyzer.speech, "read", broken)
+    analysis = analyzer.analyze(video=video, transcribe=False)
+    assert set(analysis.modalities) == {"face"} and any("voice failed" in warning for warning in analysis.warnings)
+
+
+def test_speech_to_text_past_its_limit_leaves_the_others(analyzer, video, monkeypatch):
+    monkeypatch.setattr(analyzer_module, "TRANSCRIPT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(analyzer_module, "TRANSCRIPT_RATE", 0.0)
+    analysis = analyzer.analyze(video=video)
+    assert set(analysis.modalities) == {"speech", "face"} and any("too long" in warning for warning in analysis.warnings)
+
+
+def test_a_model_loads_once_however_many_ask(monkeypatch):
+    fresh = emotion.load("bundled")
+    loads = []
+    load = analyzer_module._Model._load
+    monkeypatch.setattr(analyzer_module._Model, "_load", lambda self: loads.append(self) or load(self))
+    threads = [threading.Thread(target=lambda: fresh.text) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(loads) == 1 and fresh.status()["text"] == "ready"
+    fresh.close()
+
+
+def test_other_weights_fuse_the_same_readings(analyzer, whole):
+    for name, reading in whole.modalities.items():
+        alone = analyzer.with_weights(whole, {name: 1})
+        np.testing.assert_allclose(alone.probabilities, reading.probabilities, atol=1e-6)
+        assert alone.modalities is whole.modalities
+    assert analyzer.with_weights(whole, analyzer.weights).mood == pytest.approx(whole.mood)
+
+
+def test_a_corrected_text_changes_text_and_fusion_only(analyzer, whole):
+    corrected = analyzer.with_text(whole, "I am heartbroken and sad")
+    assert corrected.transcript.engine == "typed" and LABELS[corrected.modalities["text"].probabilities.argmax()] == "sad"
+    assert corrected.modalities["face"] is whole.modalities["face"] and corrected.mood < whole.mood
+    removed = analyzer.with_text(whole, "  ")
+    assert set(removed.modalities) == {"speech", "face"} and removed.transcript is None
+
+
+def test_a_parsed_result_fuses_to_the_same_answer(analyzer, whole):
+    parsed = emotion.Analysis.from_dict(whole.to_dict())
+    again = analyzer.with_weights(parsed, analyzer.weights)
+    assert again.mood == pytest.approx(whole.mood, abs=1e-4) and again.label == whole.label

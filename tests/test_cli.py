@@ -1,0 +1,71 @@
+"""The command line, run as a user runs it and in process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from emotion import cli
+from emotion.weights import ROOT
+from tests.clips import GLAD
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "emotion", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=300)
+
+
+def test_analyze_prints_one_json_document():
+    done = run("analyze", "--audio", GLAD, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert 1 <= result["mood"] <= 5 and "speech" in result["modalities"] and result["transcript"]["engine"]
+
+
+def test_analyze_for_people():
+    done = run("analyze", "--text", "what a wonderful day, I love it")
+    assert done.returncode == 0 and done.stdout.startswith("mood 4.") and "happy" in done.stdout
+
+
+def test_weights_of_the_fusion(capsys):
+    assert cli.main(["analyze", "--text", "I am sad", "--audio", str(GLAD), "--weights", "text=1", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["modalities"]["text"]["weight"] == 1 and result["label"] == "sad"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["analyze"], "--text"),
+        (["analyze", "--audio", "missing.wav"], "missing.wav"),
+        (["analyze", "--text", "a", "--weights", "text=-1"], "at least 0"),
+        (["analyze", "--text", "a", "--source", "hub"], "hub"),
+        (["evaluate", "text", "--dataset", "ravdess", "."], "no text data set"),
+        (["evaluate", "face", "--dataset", "fer2013", ".", "--oof"], "speech"),
+        (["train", "text", "--epochs", "0"], "at least 1"),
+    ],
+)
+def test_user_errors_are_one_line_and_status_1(capsys, arguments, word):
+    assert cli.main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and word in captured.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["analyze", "--weights", "loud"], ["evaluate", "text"], ["analyze", "--source", "moon"]])
+def test_wrong_usage_is_status_2(arguments):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_names_the_environment(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "EMOTION_DATA" in capsys.readouterr().out
+
+
+def test_a_broken_weights_file_is_a_user_error(tmp_path, monkeypatch, capsys):
+    (tmp_path / "w.yaml").write_text("text: 1")
+    monkeypatch.setenv("EMOTION_WEIGHTS", str(tmp_path / "w.yaml"))
+    assert cli.main(["analyze", "--text", "a"]) == 1
+    assert "line 1" in capsys.readouterr().err

@@ -1,0 +1,219 @@
+"""Data-set loaders, figures and the training loop, on sets that the tests make."""
+
+import csv
+import io
+import json
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from emotion import cli
+from emotion.labels import LABELS
+from emotion.readings import InputError
+from emotion.training import datasets, face, loop, metrics, speech
+from tests.test_prosody import voice
+
+
+def sound_bytes(samples, rate=16_000, form="FLAC"):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=form)
+    return buffer.getvalue()
+
+
+def picture(seed):
+    rng = np.random.default_rng(seed)
+    return cv2.resize(rng.integers(0, 255, (6, 6), np.uint8), (48, 48), interpolation=cv2.INTER_CUBIC)
+
+
+def write_files(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def zipped(file, files):
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file
+
+
+def test_ravdess_from_folder_and_zip(tmp_path):
+    clip = sound_bytes(voice(150, 0.5))
+    wide = sound_bytes(np.stack([voice(150, 0.5)] * 2, axis=1), 48_000, "WAV")  # the official download: 48 kHz wav
+    files = {
+        "Actor_01/03-01-02-01-01-01-01.flac": clip,
+        "Actor_05/03-01-08-02-02-01-05.wav": wide,
+        "Actor_05/03-02-08-02-02-01-05.wav": wide,  # a song
+        "Actor_05/notes.txt": b"x",
+    }
+    for path in (write_files(tmp_path / "folder", files), zipped(tmp_path / "set.zip", files)):
+        examples = datasets.load("speech", "ravdess", path)
+        assert [(LABELS[e.label], e.group) for e in examples] == [("neutral", "ravdess-01"), ("surprise", "ravdess-05")]
+        assert [speech.fold_of(e) for e in examples] == [0, 1]
+        assert examples[0].item.dtype == np.float32 and abs(len(examples[1].item) - 16_000 * 0.5 / 3) < 5
+
+
+def test_emodb_leaves_boredom_out(tmp_path):
+    clip = sound_bytes(voice(150, 0.3))
+    folder = write_files(tmp_path, {f"03a01{letter}a.flac": clip for letter in "WLEAFTN"})
+    examples = datasets.load("speech", "emodb", folder)
+    assert {LABELS[e.label] for e in examples} == set(LABELS) - {"surprise"} and len(examples) == 6
+    assert {speech.fold_of(e) for e in examples} == {-1}
+
+
+def test_fer2013_parts(tmp_path):
+    jpeg = cv2.imencode(".jpg", picture(0))[1].tobytes()
+    folder = write_files(tmp_path, {"train/happy/a.jpg": jpeg, "validation/sad/b.jpg": jpeg, "test/fear/c.jpg": jpeg})
+    labels = {split: [LABELS[e.label] for e in datasets.load("face", "fer2013", folder, split)] for split in (None, "train", "test")}
+    assert labels == {None: ["fear", "sad"], "train": ["happy"], "test": ["fear"]}
+
+
+def test_goemotions_counts_rows_that_map_to_one_label(tmp_path):
+    file = tmp_path / "goemotions_dev.tsv"
+    file.write_text("so glad\t17,13\ta\nhm\t27\tb\nmad and sad\t2,25\tc\n\"quoted\" cry\t16\td\n", "utf-8")
+    examples = datasets.load("text", "goemotions", file)
+    assert [(e.id, LABELS[e.label]) for e in examples] == [("a", "happy"), ("b", "neutral"), ("d", "sad")]
+    assert len(list(datasets.goemotions_rows(datasets.Source(file), None))) == 3 + 1
+    assert examples[2].item == '"quoted" cry'
+    assert set(datasets.GOEMOTIONS_TO_LABEL) == set(range(28))
+
+
+def test_meld_isear_and_emobank(tmp_path):
+    def table(name, header, *rows):
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([header, *rows])
+
+    table("meld_dev_sent_emo.csv", ["Utterance", "Emotion", "Dialogue_ID", "Utterance_ID"], ["It’s fine, ok", "joy", 3, 1])
+    table("meld_train_sent_emo.csv", ["Utterance", "Emotion", "Dialogue_ID", "Utterance_ID"], ["No", "anger", 4, 1])
+    table("isear_train.csv", ["id", "emotion", "text"], [7, "shame", "x"], [7, "joy", "I passed"])
+    table("emobank_train_dev.csv", ["id", "split", "V", "A", "D", "text"], ["a", "train", 3, 3, 3, "t"], ["b", "dev", 4.2, 3, 3, "d"])
+    assert [e.item for e in datasets.load("text", "meld", tmp_path)] == ["It’s fine, ok"]
+    assert [e.item for e in datasets.load("text", "meld", tmp_path, "all")] == ["It’s fine, ok", "No"]
+    assert [(e.item, e.group) for e in datasets.load("text", "isear", tmp_path / "isear_train.csv")] == [("I passed", "isear-7")]
+    assert [(e.item, e.valence) for e in datasets.load("text", "emobank", tmp_path)] == [("d", 4.2)]
+    with pytest.raises(InputError, match="--split"):
+        datasets.load("text", "isear", tmp_path)
+
+
+def test_unknown_sets_and_paths_are_refused(tmp_path):
+    with pytest.raises(InputError, match="fer2013"):
+        datasets.load("face", "ravdess", tmp_path)
+    with pytest.raises(InputError, match="no data set at"):
+        datasets.load("speech", "ravdess", tmp_path / "missing")
+
+
+def test_figures_by_hand():
+    p = np.full((4, 7), 0.02)
+    for row, label in enumerate(("angry", "angry", "happy", "sad")):
+        p[row, LABELS.index(label)] = 0.88
+    truth = np.array([LABELS.index(label) for label in ("angry", "happy", "happy", "happy")])
+    found = metrics.report(p, truth)
+    assert found["accuracy"] == 0.5 and found["uar"] == pytest.approx((1 + 1 / 3) / 2)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2) and found["weighted_f1"] == pytest.approx((2 / 3 + 3 * 1 / 2) / 4)
+    assert found["ece"] == pytest.approx(0.38) and found["confusion"][LABELS.index("happy")][LABELS.index("sad")] == 1
+    assert metrics.report(p, truth, restrict=True)["accuracy"] == 0.5  # sad is no longer there, and the rest is a tie for angry
+
+
+def test_calibration_error_of_a_calibrated_model_is_small():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(7), 20_000)
+    truth = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
+    assert metrics.calibration_error(p, truth) < 0.02
+    overconfident = p**3 / (p**3).sum(axis=1, keepdims=True)
+    assert metrics.calibration_error(overconfident, truth) > 0.1
+    assert loop.fit_temperature(np.log(overconfident + 1e-12), truth) == pytest.approx(3.0, rel=0.05)
+
+
+def test_held_out_part_is_fixed_and_never_splits_a_group():
+    groups = [f"writer-{i % 500}" for i in range(3000)]
+    held = loop.held_out(groups)
+    assert 0.06 < held.mean() < 0.14 and (held == loop.held_out(groups)).all()
+    assert not {g for g, h in zip(groups, held, strict=True) if h} & {g for g, h in zip(groups, held, strict=True) if not h}
+
+
+def test_class_weights_balance():
+    labels = np.repeat(np.arange(7), [100, 10, 10, 10, 10, 10, 10])
+    full = loop.balanced_weights(labels, 1.0)
+    np.testing.assert_allclose(full * np.bincount(labels), (full * np.bincount(labels))[0])
+    assert (full[labels]).mean() == pytest.approx(1.0)
+
+
+def test_copies_of_a_picture_are_found_and_others_are_not():
+    pictures = [datasets.Example(str(i), picture(i), 0, str(i)) for i in range(40)]
+    others = [
+        datasets.Example("same", pictures[3].item.copy(), 0, ""),
+        datasets.Example("mirrored", np.ascontiguousarray(pictures[7].item[:, ::-1]), 0, ""),
+        datasets.Example("saved again", cv2.imdecode(cv2.imencode(".jpg", pictures[9].item)[1], 0), 0, ""),
+    ]
+    assert {e.id for e in pictures} - {e.id for e in face.without_copies(pictures, others)} == {"3", "7", "9"}
+
+
+def test_interrupted_training_goes_on_to_the_same_weights(tmp_path):
+    def train(checkpoint, epochs):
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Linear(5, 7))
+
+        def batches(epoch, rng):
+            for _ in range(4):
+                yield (torch.as_tensor(rng.standard_normal((8, 5)), dtype=torch.float32),), loop.one_hot(rng.integers(0, 7, 8))
+
+        class Stop(Exception):
+            pass
+
+        def stopping(epoch, rng):
+            if epoch == epochs:
+                raise Stop
+            yield from batches(epoch, rng)
+
+        recipe = loop.Recipe(epochs=4, batch_size=8, learning_rate=0.01)
+        try:
+            return loop.fit(network, stopping, 4, recipe, class_weights=np.ones(7), checkpoint=checkpoint)
+        except Stop:
+            return None
+
+    whole = train(tmp_path / "a.ckpt", 99)
+    assert train(tmp_path / "b.ckpt", 2) is None
+    resumed = train(tmp_path / "b.ckpt", 99)
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def own_folder(root, modality):
+    """A tiny labelled folder: a clear difference between two labels."""
+    for i in range(12):
+        label = ("happy", "sad")[i % 2]
+        if modality == "text":
+            name, content = f"{i}.txt", (b"the parcel is green", b"the parcel is blue")[i % 2]
+        elif modality == "speech":
+            name, content = f"{i}.wav", sound_bytes(voice(120 + 130 * (i % 2) + 3 * i, 0.8, vibrato=1.0), 22_050, "WAV")
+        else:
+            name, content = f"{i}.png", cv2.imencode(".png", cv2.cvtColor(picture(i % 2), cv2.COLOR_GRAY2BGR))[1].tobytes()
+        write_files(root, {f"{label}/{name}": content})
+    return root
+
+
+@pytest.mark.parametrize("modality", ["text", "speech", "face"])
+def test_retraining_on_a_folder_of_ones_own_and_using_it(tmp_path, capsys, monkeypatch, modality):
+    monkeypatch.setenv("EMOTION_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    data, out = own_folder(tmp_path / "data", modality), tmp_path / "model"
+    command = ["train", modality, "--dataset", "folder", str(data), "--out", str(out), "--epochs", "2", "--json"]
+    assert cli.main(command) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == str(out)
+    assert (out / "README.md").exists() and list(out.glob("*.safetensors"))
+
+    entries = "".join(
+        f"{role}:\n  - {{name: mine, source: local, path: {out if role == modality else 'x'}, revision: '1', licence: mine}}\n"
+        for role in ("text", "speech", "face", "transcript")
+    )
+    (tmp_path / "weights.yaml").write_text(entries)
+    monkeypatch.setenv("EMOTION_WEIGHTS", str(tmp_path / "weights.yaml"))
+    assert cli.main(["evaluate", modality, "--dataset", "folder", str(data), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["n"] == 12 and figures["model"]["name"] == "mine" and not figures["model"]["calibrated"]
+    assert np.sum(figures["confusion"]) == 12
