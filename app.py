@@ -1,0 +1,52 @@
+"""Starts the app: loads the analyzer, builds the page, launches it. ``python app.py``, then http://127.0.0.1:7860.
+
+Importing this file does nothing, as Python's spawned processes require.
+"""
+
+import logging
+import os
+import tempfile
+import time
+
+log = logging.getLogger("emotion.app")
+
+QUEUE_SIZE = 24  # events that wait, of all visitors; the next is told to try again
+
+
+def main() -> None:
+    start = time.monotonic()
+    configure()
+    import emotion  # after configure(): Gradio and numba read the environment when they are imported
+    from emotion import page
+    from emotion.page import temporary
+
+    analyzer = emotion.load()
+    temporary.keep_sweeping(temporary.folder())
+    demo = page.build(analyzer).queue(max_size=QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
+    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **page.launch_options())
+    log.info("the page answers at %s after %.1f s; the models load now", address, time.monotonic() - start)
+    analyzer.warm()
+    try:
+        demo.block_thread()
+    finally:
+        analyzer.close()
+
+
+def configure() -> None:
+    """Environment and logging, before anything heavy is imported. What the caller's environment says stays."""
+    private = os.path.join(tempfile.gettempdir(), f"emotion-{os.getuid() if hasattr(os, 'getuid') else 'app'}")
+    os.makedirs(private, mode=0o700, exist_ok=True)  # what visitors say is not for others on this machine
+    defaults = {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000",  # the default groups a table after every event: a fifth of a core
+        "GRADIO_TEMP_DIR": os.path.join(private, "uploads"),
+        "NUMBA_CACHE_DIR": os.path.join(private, "numba"),  # librosa's compiled code, where site-packages is not writable
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main()

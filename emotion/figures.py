@@ -1,0 +1,266 @@
+"""Plotly figures from readings: pure functions, light enough to cross a network, readable on white and on black.
+
+Backgrounds are transparent and the text takes its colour from the page's style sheet. Only attributes that plotly.js 3 knows.
+"""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from emotion.labels import LABELS, MOOD_WORDS, mood_word
+from emotion.media import SAMPLE_RATE
+from emotion.prosody import HOP, MAX_HZ
+from emotion.readings import Reading
+
+# One colour an emotion, everywhere. Told apart with protanopia, deuteranopia and tritanopia too (Machado et al. 2009: no two are
+# closer than 15 in CIELAB), and at least 2:1 against a white and a black page.
+COLOURS = {
+    "angry": "#c8442a",
+    "disgust": "#1a936f",
+    "fear": "#8e3b8c",
+    "happy": "#eba81c",
+    "neutral": "#8c919b",
+    "sad": "#1f6fbf",
+    "surprise": "#5cc1e6",
+}
+MOOD_COLOURS = ("#3f68b5", "#8fb0dc", "#c9cdd4", "#f2c478", "#e08e1b")  # very low to very good: blue to orange
+
+GRID = "rgba(128, 128, 128, 0.25)"
+INK = "#6b7280"  # of lines that lie on the page: grey, 4:1 on white and on black
+WAVE = "#4f7cac"
+
+FONT = "Source Sans Pro, system-ui, sans-serif"
+
+ENVELOPE_POINTS = 600  # columns of the waveform: as many as a screen shows
+SPECTROGRAM_COLUMNS, SPECTROGRAM_BANDS = 400, 72  # 29,000 cells of one byte
+SPECTROGRAM_HZ = (60.0, 8000.0)  # from the lowest voice to the end of the samples
+SPECTROGRAM_FRAME = 1024  # samples, 64 ms: separates the harmonics of a low voice
+SPECTROGRAM_RANGE_DB = 70.0  # under the loudest cell: the rest is drawn as silence
+FRAMES_PER_COLUMN = 8  # at most: a column of a long recording is the mean of these
+PITCH_POINTS = 1500
+
+
+def mood_gauge(mood: float) -> go.Figure:
+    """A half-circle from 1 to 5 with a band for each word, the mood marked, its value and word written."""
+    edges = (1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0)
+    bands = [
+        {"range": [low, high], "color": colour} for low, high, colour in zip(edges[:-1], edges[1:], MOOD_COLOURS, strict=True)
+    ]
+    figure = go.Figure(
+        go.Indicator(
+            mode="gauge+number",
+            value=round(float(mood), 2),
+            number={"valueformat": ".1f", "font": {"size": 44}},
+            gauge={
+                "axis": {"range": [1, 5], "tickvals": [1, 2, 3, 4, 5], "tickfont": {"size": 13}, "tickcolor": INK},
+                "bar": {"color": "rgba(0, 0, 0, 0)"},
+                "borderwidth": 0,
+                "steps": bands,
+                "threshold": {"line": {"color": "#111827", "width": 5}, "thickness": 1.0, "value": float(mood)},
+            },
+            domain={"x": [0, 1], "y": [0.12, 1]},
+        )
+    )
+    figure.add_annotation(text=mood_word(mood), x=0.5, y=0.0, xref="paper", yref="paper", showarrow=False, font={"size": 18})
+    return _finished(figure, height=230, margin={"l": 28, "r": 28, "t": 24, "b": 8})
+
+
+def probability_bars(probabilities: np.ndarray) -> go.Figure:
+    """Seven horizontal bars in the order of LABELS; ``probabilities`` (7,)."""
+    return _finished(go.Figure(_bars(probabilities)).update_layout(**_bar_axes()), height=230, margin=_BAR_MARGIN)
+
+
+def reading_figure(reading: Reading) -> go.Figure:
+    """One modality: its own mood as a mark on the scale of 1 to 5, and its bars."""
+    figure = go.Figure([*_scale(reading.mood), _bars(reading.probabilities)])
+    figure.update_layout(
+        **_bar_axes(),
+        xaxis2={
+            "range": [0.9, 5.1],
+            "tickvals": [1, 2, 3, 4, 5],
+            "anchor": "y2",
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+        yaxis2={"domain": [0.88, 1.0], "range": [0, 1], "visible": False, "fixedrange": True, "anchor": "x2"},
+        barmode="stack",
+    )
+    figure.update_layout(yaxis_domain=[0.0, 0.72])
+    return _finished(figure, height=260, margin=_BAR_MARGIN)
+
+
+def sound_figure(samples: np.ndarray, f0: np.ndarray | None = None) -> go.Figure:
+    """Waveform above, spectrogram with the pitch line below, on one time axis in seconds.
+
+    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``f0`` in Hz, one value every ``prosody.HOP`` samples, 0 where
+    unvoiced. A recording of 10 minutes makes no larger figure than one of 10 seconds.
+    """
+    figure = go.Figure([*_waveform(samples), _spectrogram(samples)])
+    if f0 is not None and np.any(f0):
+        figure.add_traces(_pitch_line(f0))
+    seconds = max(len(samples), 1) / SAMPLE_RATE
+    peak = max(float(np.abs(samples).max(initial=0.0)), 0.02)
+    low, high = np.log10(SPECTROGRAM_HZ)
+    figure.update_layout(
+        xaxis={
+            "range": [0, seconds],
+            "title": {"text": "seconds", "standoff": 4},
+            "anchor": "y",
+            "gridcolor": GRID,
+            "zeroline": False,
+        },
+        yaxis={
+            "domain": [0.0, 0.68],
+            "type": "log",
+            "range": [low, high],
+            "tickvals": [100, 200, 500, 1000, 2000, 5000],
+            "ticktext": ["100", "200", "500", "1k", "2k", "5k"],
+            "title": {"text": "Hz", "standoff": 4},
+            "showgrid": False,
+        },
+        xaxis2={"matches": "x", "anchor": "y2", "showticklabels": False, "gridcolor": GRID, "zeroline": False},
+        yaxis2={"domain": [0.74, 1.0], "range": [-1.05 * peak, 1.05 * peak], "nticks": 3, "gridcolor": GRID, "zeroline": False},
+        hovermode="closest",
+    )
+    return _finished(figure, height=340, margin={"l": 52, "r": 12, "t": 8, "b": 40})
+
+
+# --- data
+
+
+def envelope(samples: np.ndarray, points: int = ENVELOPE_POINTS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times in seconds and the least and greatest sample of each of at most ``points`` equal stretches, each float32 (k,)."""
+    samples = np.asarray(samples, np.float32)
+    if not len(samples):
+        return (np.zeros(0, np.float32),) * 3
+    starts = np.unique(np.linspace(0, len(samples), min(points, len(samples)), endpoint=False).astype(int))
+    low, high = np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
+    return (starts / SAMPLE_RATE).astype(np.float32), low, high
+
+
+def spectrogram(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times in seconds (t,), band centres in Hz (b,) and levels int8 (b, t) in dB under the loudest cell, down to -70.
+
+    Power of Hann windows of 64 ms, in bands of equal width in octaves.
+    """
+    samples = np.asarray(samples, np.float32)
+    columns = int(np.clip(len(samples) // 160, 1, SPECTROGRAM_COLUMNS))
+    slot = len(samples) / columns
+    per_column = int(np.clip(np.ceil(slot / (SPECTROGRAM_FRAME / 2)), 1, FRAMES_PER_COLUMN))
+    centres = (np.arange(columns * per_column) + 0.5) * slot / per_column
+    padded = np.pad(samples, (SPECTROGRAM_FRAME // 2, SPECTROGRAM_FRAME))
+    framed = np.lib.stride_tricks.sliding_window_view(padded, SPECTROGRAM_FRAME)[centres.astype(int)]  # (t k, 1024)
+    power = np.square(np.abs(np.fft.rfft(framed * np.hanning(SPECTROGRAM_FRAME).astype(np.float32), axis=1)))
+    power = power.reshape(columns, per_column, -1).mean(axis=1)  # (t, 513)
+    bands = np.geomspace(*SPECTROGRAM_HZ, SPECTROGRAM_BANDS)
+    bins = bands * SPECTROGRAM_FRAME / SAMPLE_RATE
+    left = np.minimum(bins.astype(int), power.shape[1] - 2)
+    share = (bins - left).astype(np.float32)
+    level = 10 * np.log10(power[:, left] * (1 - share) + power[:, left + 1] * share + 1e-10)  # (t, b)
+    level = np.clip(level - max(float(level.max()), -40.0), -SPECTROGRAM_RANGE_DB, 0.0)
+    return (centres[::per_column] / SAMPLE_RATE).astype(np.float32), bands.astype(np.float32), level.T.round().astype(np.int8)
+
+
+# --- traces
+
+
+_BAR_MARGIN = {"l": 68, "r": 12, "t": 4, "b": 8}
+
+
+def _bars(probabilities: np.ndarray) -> go.Bar:
+    values = [round(float(p), 4) for p in probabilities]
+    return go.Bar(
+        x=values,
+        y=list(LABELS),
+        orientation="h",
+        marker={"color": [COLOURS[label] for label in LABELS]},
+        text=[f"{value:.0%}" for value in values],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _bar_axes() -> dict:
+    """A probability of 1 fills 86 % of the width: its figure stands to the right of the bar."""
+    return {
+        "xaxis": {
+            "range": [0, 1.16],
+            "tickvals": [0, 0.5, 1],
+            "showticklabels": False,
+            "gridcolor": GRID,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+        "yaxis": {"autorange": "reversed", "fixedrange": True, "ticks": "", "ticksuffix": "  "},
+        "bargap": 0.25,
+    }
+
+
+def _scale(mood: float) -> list[go.Bar | go.Scatter]:
+    """The scale of 1 to 5 as coloured bands on the second axes, with a mark at the mood."""
+    edges = (1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0)
+    on = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    bands = [
+        go.Bar(x=[high - low], base=[low], y=[0.5], width=0.7, orientation="h", marker={"color": colour}, hoverinfo="skip", **on)
+        for low, high, colour in zip(edges[:-1], edges[1:], MOOD_COLOURS, strict=True)
+    ]
+    mark = go.Scatter(
+        x=[round(float(mood), 3)],
+        y=[0.5],
+        mode="markers",
+        marker={"symbol": "diamond", "size": 15, "color": "#111827", "line": {"color": "#ffffff", "width": 2}},
+        hovertemplate=f"mood %{{x:.1f}} of 5, {mood_word(mood)}<extra></extra>",
+        cliponaxis=False,
+        **on,
+    )
+    return [*bands, mark]
+
+
+def _waveform(samples: np.ndarray) -> list[go.Scatter]:
+    times, low, high = envelope(samples)
+    shared = {"x": times, "mode": "lines", "line": {"width": 0.5, "color": WAVE}, "hoverinfo": "skip", "showlegend": False}
+    shared |= {"xaxis": "x2", "yaxis": "y2"}
+    return [go.Scatter(y=low, **shared), go.Scatter(y=high, fill="tonexty", fillcolor=WAVE, **shared)]
+
+
+def _spectrogram(samples: np.ndarray) -> go.Heatmap:
+    times, bands, level = spectrogram(samples)
+    return go.Heatmap(
+        x=times,
+        y=bands,
+        z=level,
+        zmin=-SPECTROGRAM_RANGE_DB,
+        zmax=0,
+        colorscale="Cividis",
+        showscale=False,
+        hovertemplate="%{x:.2f} s, %{y:.0f} Hz: %{z} dB<extra></extra>",
+    )
+
+
+def _pitch_line(f0: np.ndarray) -> list[go.Scatter]:
+    """White on a dark edge, so that it shows on every colour beneath."""
+    step = -(-len(f0) // PITCH_POINTS)
+    times = (np.arange(len(f0)) * HOP / SAMPLE_RATE).astype(np.float32)[::step]
+    hertz = np.where((f0 > 0) & (f0 <= MAX_HZ), f0, np.nan).astype(np.float32)[::step]
+    shared = {"x": times, "y": hertz, "mode": "lines", "showlegend": False, "connectgaps": False}
+    return [
+        go.Scatter(line={"width": 6, "color": "rgba(17, 24, 39, 0.75)"}, hoverinfo="skip", **shared),
+        go.Scatter(
+            line={"width": 2.5, "color": "#ffffff"}, hovertemplate="pitch %{y:.0f} Hz<extra></extra>", name="pitch", **shared
+        ),
+    ]
+
+
+def _finished(figure: go.Figure, height: int, margin: dict[str, int]) -> go.Figure:
+    return figure.update_layout(
+        template="none",
+        height=height,
+        margin=margin,
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(0, 0, 0, 0)",
+        font={"family": FONT, "size": 13, "color": INK},
+        dragmode=False,  # a finger on a phone scrolls the page
+        hoverlabel={"font": {"family": FONT}},
+    )

@@ -1,0 +1,164 @@
+"""From a click to an answer: input, errors, progress and what a visitor's session keeps."""
+
+import contextlib
+import contextvars
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from emotion.analyzer import Analyzer
+from emotion.labels import MODALITIES
+from emotion.page import wording
+from emotion.page.result import ResultPanel, shown_weight
+from emotion.readings import Analysis, InputError, Media
+
+log = logging.getLogger(__name__)
+
+MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 2}  # analyses side by side on a small machine
+QUICK_QUEUE = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs no network waits for no analysis
+
+UNEXPECTED = "Something went wrong here, not with you. Try again; if it happens again, try another recording or file."
+GONE = "The answer on this page is no longer kept here: record, upload or type again."
+
+
+@dataclass(frozen=True)
+class Source:
+    """A way to hand something in. ``arguments`` turns the component's value into what ``Analyzer.analyze`` takes."""
+
+    name: str
+    component: gr.components.Component
+    triggers: Sequence[Callable]
+    arguments: Callable[[Any], dict[str, Any]]
+    empty: str  # what to say when there is nothing to analyse
+
+
+class Session:
+    """Wires sources, sliders and transcript to the panel. All state is the visitor's: a light Analysis without sound and pictures."""
+
+    def __init__(self, analyzer: Analyzer, panel: ResultPanel, language: gr.Radio):
+        self.analyzer, self.panel, self.language = analyzer, panel, language
+        self.kept = gr.State()
+        self._wire_weights()
+        self._wire_transcript()
+
+    def listen(self, sources: Sequence[Source]) -> None:
+        for source in sources:
+            gr.on(
+                source.triggers,
+                self._answer(source),
+                [source.component, self.language, *self.panel.sliders],
+                self._outputs,
+                show_progress_on=self.panel.headline,
+                trigger_mode="once",  # a second click while the first is at work counts for nothing
+                api_visibility="private",
+                **MODEL_QUEUE,
+            )
+
+    @property
+    def _outputs(self) -> list:
+        return [self.kept, *self.panel.outputs]
+
+    def _answer(self, source: Source) -> Callable:
+        # A default value is how Gradio hands a progress bar in.
+        def answer(value, language, *weights, progress=gr.Progress()):  # noqa: B008
+            if value is None or (isinstance(value, str) and not value.strip()):
+                gr.Info(source.empty)
+                return dict.fromkeys(self._outputs, gr.skip())
+            start = time.monotonic()
+            with sentences_for_errors():
+                arguments = source.arguments(value)
+                analysis = self.analyzer.analyze(**arguments, language=language, progress=self._reporter(progress))
+                chosen = _by_modality(weights)
+                analysis = self.analyzer.with_weights(analysis, chosen)
+                updates = self.panel.show(analysis, chosen)
+            log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
+            return {**updates, self.kept: replace(analysis, media=Media())}
+
+        return answer
+
+    def _reporter(self, progress: gr.Progress) -> Callable[[float, str], None]:
+        """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""
+        context = contextvars.copy_context()
+
+        def report(share: float, stage: str) -> None:
+            loading = any(state in wording.LOADING for state in self.analyzer.status().values())
+            context.copy().run(progress, share, desc=stage.capitalize() + (" (the models are loading)" if loading else ""))
+
+        return report
+
+    def _wire_weights(self) -> None:
+        panel = self.panel
+
+        def weigh(analysis: Analysis | None, *weights):
+            if analysis is None:
+                raise gr.Error(GONE, print_exception=False)
+            with sentences_for_errors():
+                chosen = _by_modality(weights)
+                analysis = self.analyzer.with_weights(analysis, chosen)
+                return {**panel.show_fusion(analysis, chosen), self.kept: analysis}
+
+        def reset(analysis: Analysis | None):
+            fitted = [shown_weight(self.analyzer.weights[name]) for name in MODALITIES]
+            return {**weigh(analysis, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
+
+        quick = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
+        gr.on(
+            [slider.input for slider in panel.sliders],
+            weigh,
+            [self.kept, *panel.sliders],
+            [self.kept, *panel.fusion_outputs],
+            trigger_mode="always_last",
+            **quick,
+        )
+        panel.reset.click(reset, self.kept, [self.kept, *panel.fusion_outputs, *panel.sliders], trigger_mode="once", **quick)
+
+    def _wire_transcript(self) -> None:
+        panel = self.panel
+
+        def correct(analysis: Analysis | None, text: str, *weights):
+            if analysis is None:
+                raise gr.Error(GONE, print_exception=False)
+            start = time.monotonic()
+            with sentences_for_errors():
+                chosen = _by_modality(weights)
+                analysis = self.analyzer.with_text(analysis, text, chosen)
+                updates = panel.show_text(analysis, chosen)
+            log.info("transcript edited, answered in %.2f s", time.monotonic() - start)
+            return {**updates, self.kept: analysis}
+
+        gr.on(
+            [panel.transcript.submit, panel.apply.click],
+            correct,
+            [self.kept, panel.transcript, *panel.sliders],
+            [self.kept, *panel.text_outputs],
+            show_progress_on=panel.headline,
+            trigger_mode="once",
+            api_visibility="private",
+            **MODEL_QUEUE,
+        )
+
+
+@contextlib.contextmanager
+def sentences_for_errors() -> Iterator[None]:
+    """Turns errors into what a visitor or a program may read: an InputError's sentence, and one plain sentence for all others."""
+    try:
+        yield
+    except InputError as e:
+        raise gr.Error(str(e), print_exception=False) from e
+    except gr.Error:
+        raise
+    except Exception as e:
+        log.exception("an answer failed")
+        raise gr.Error(UNEXPECTED, print_exception=False) from e
+
+
+def _by_modality(weights: Sequence[float]) -> dict[str, float]:
+    return dict(zip(MODALITIES, weights, strict=True))
+
+
+def _times(analysis: Analysis) -> str:
+    return ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in analysis.timings_ms.items())

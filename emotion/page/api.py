@@ -1,0 +1,66 @@
+"""The running app as an API: named endpoints that return ``Analysis.to_dict()``.
+
+Files come through hidden components, not ``gr.api``: only those check that a path lies in the folder of uploads.
+"""
+
+import gradio as gr
+
+from emotion.analyzer import Analyzer
+from emotion.page.answering import MODEL_QUEUE, QUICK_QUEUE, sentences_for_errors
+from emotion.readings import Analysis, InputError
+
+
+def build(analyzer: Analyzer) -> None:
+    def analyze_text(text):
+        """Words alone. Returns the analysis as JSON."""
+        return _analyzed(text=_text(text))
+
+    def analyze_audio(audio, text):
+        """Voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
+        return _analyzed(audio=_file(audio, "audio"), text=_text(text))
+
+    def analyze_video(video, text):
+        """Face, voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
+        return _analyzed(video=_file(video, "video"), text=_text(text))
+
+    def analyze_image(image):
+        """The face in a picture. Returns the analysis as JSON."""
+        return _analyzed(image=_file(image, "image"))
+
+    def fuse(analysis, weights):
+        """An analysis fused by other weights (text, speech, face), at once. Returns the analysis as JSON."""
+        with sentences_for_errors():
+            if not isinstance(weights, dict):
+                raise InputError(f"The weights are a {type(weights).__name__}; they must map text, speech and face to numbers.")
+            return analyzer.with_weights(Analysis.from_dict(analysis), weights).to_dict()
+
+    def _analyzed(**arguments) -> dict:
+        with sentences_for_errors():
+            return analyzer.analyze(**arguments).to_dict()
+
+    with gr.Group(visible=False):
+        file, other_file, picture = gr.File(label="audio"), gr.File(label="video"), gr.File(label="image")
+        text, optional_text = gr.Textbox(label="text"), gr.Textbox(value="", label="text")
+        analysis, weights, result = gr.JSON(label="analysis"), gr.JSON(label="weights"), gr.JSON(label="result")
+        call = gr.Button()
+    endpoints = (
+        (analyze_text, [text], MODEL_QUEUE),
+        (analyze_audio, [file, optional_text], MODEL_QUEUE),
+        (analyze_video, [other_file, optional_text], MODEL_QUEUE),
+        (analyze_image, [picture], MODEL_QUEUE),
+        (fuse, [analysis, weights], QUICK_QUEUE),
+    )
+    for function, inputs, queue in endpoints:
+        call.click(function, inputs, result, api_name=function.__name__, **queue)
+
+
+def _text(text: object) -> str:
+    if not isinstance(text, str):
+        raise gr.Error(f"The text is a {type(text).__name__}; it must be a string.", print_exception=False)
+    return text
+
+
+def _file(path: str | None, name: str) -> str:
+    if path is None:
+        raise gr.Error(f"There is no {name}: it must be an uploaded file.", print_exception=False)
+    return path

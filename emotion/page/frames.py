@@ -1,0 +1,72 @@
+"""The frames in which a face was read, with its box and most probable label drawn in."""
+
+import base64
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from emotion.figures import COLOURS
+from emotion.labels import LABELS
+from emotion.readings import Analysis, FaceFrame, FaceReading
+
+MAX_SHOWN = 8
+SIDE = 480  # pixels, longer side: about 25 kB as JPEG, 200 kB for all
+QUALITY = 80
+FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.75
+DARK, LIGHT = (17, 24, 39), (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture to show: ``jpeg`` in base64, ``time`` in seconds, ``weight`` its share in the reading."""
+
+    jpeg: str
+    label: str
+    time: float
+    weight: float
+
+
+def views(analysis: Analysis) -> list[View]:
+    """At most MAX_SHOWN frames with a face, evenly over time; none without a face."""
+    face = analysis.modalities.get("face")
+    if not isinstance(face, FaceReading):
+        return []
+    images = {frame.time: frame.image for frame in analysis.media.frames}
+    seen = [frame for frame in face.frames if frame.time in images]
+    chosen = np.unique(np.linspace(0, len(seen) - 1, min(MAX_SHOWN, len(seen))).round().astype(int)) if seen else []
+    return [_view(images[seen[i].time], seen[i]) for i in chosen]
+
+
+def annotated(image: np.ndarray, frame: FaceFrame) -> np.ndarray:
+    """``image``, uint8 RGB, at most SIDE long, with the face's box in its label's colour and the label above it, or below at the edge."""
+    shrink = min(1.0, SIDE / max(image.shape[:2]))
+    drawn = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image.copy()
+    x, y, width, height = (round(value * shrink) for value in frame.box)
+    colour = _rgb(COLOURS[_label(frame)])
+    text = f"{_label(frame)} {frame.probabilities.max():.0%}"
+    (text_width, text_height), _ = cv2.getTextSize(text, FONT, SCALE, 2)
+    tag_width, tag_height = text_width + 12, text_height + 12
+    left = int(np.clip(x - 1, 0, max(0, drawn.shape[1] - tag_width)))
+    top = y - tag_height if y >= tag_height else min(y + height, drawn.shape[0] - tag_height)
+    cv2.rectangle(drawn, (x, y), (x + width, y + height), colour, 3)
+    cv2.rectangle(drawn, (left, top), (left + tag_width, top + tag_height), colour, cv2.FILLED)
+    ink = DARK if np.dot(colour, (0.299, 0.587, 0.114)) > 140 else LIGHT
+    cv2.putText(drawn, text, (left + 6, top + 6 + text_height), FONT, SCALE, ink, 2, cv2.LINE_AA)
+    return drawn
+
+
+def _view(image: np.ndarray, frame: FaceFrame) -> View:
+    pixels = cv2.cvtColor(annotated(image, frame), cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return View(
+        base64.b64encode(jpeg).decode("ascii"), f"{_label(frame)} {frame.probabilities.max():.0%}", frame.time, frame.weight
+    )
+
+
+def _label(frame: FaceFrame) -> str:
+    return LABELS[int(np.argmax(frame.probabilities))]
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))

@@ -1,0 +1,65 @@
+"""Uploads and recordings go within 15 minutes, whoever lost sight of them."""
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+CHECK_S = 60
+MAX_AGE_S = 13 * 60  # with CHECK_S and a minute of reserve, 15 minutes
+
+
+def folder() -> Path:
+    """Where Gradio keeps what it is sent, by its own GRADIO_TEMP_DIR."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+
+
+def sweep(place: Path, max_age_s: float = MAX_AGE_S) -> int:
+    """Delete files in ``place`` that are older than ``max_age_s``, and folders left empty. Returns how many files went.
+
+    Gradio's own ``delete_cache`` knows only whole uploads of its own process: an upload that broke off stays, and so does everything
+    when the process is killed.
+    """
+    gone = 0
+    oldest = time.time() - max_age_s
+    for parent, folders, names in os.walk(place, topdown=False):
+        for name in names:
+            path = os.path.join(parent, name)
+            try:
+                if os.lstat(path).st_mtime < oldest:
+                    os.remove(path)
+                    gone += 1
+            except FileNotFoundError:
+                continue
+            except OSError:
+                log.exception("%s could not be deleted", path)
+        for name in folders:
+            _remove_empty(os.path.join(parent, name), oldest)
+    return gone
+
+
+def keep_sweeping(place: Path) -> threading.Thread:
+    """Sweep now and every CHECK_S seconds, in the background, for as long as the process lives."""
+
+    def work() -> None:
+        while True:
+            gone = sweep(place)
+            if gone:
+                log.info("%d old uploads deleted", gone)
+            time.sleep(CHECK_S)
+
+    thread = threading.Thread(target=work, daemon=True, name="sweeper")
+    thread.start()
+    return thread
+
+
+def _remove_empty(path: str, oldest: float) -> None:
+    try:
+        if os.lstat(path).st_mtime < oldest:
+            os.rmdir(path)
+    except OSError:
+        pass  # not empty, or gone

@@ -1,0 +1,27 @@
+"""The Upload tab: a recording, a video or a picture in one box; what it is, its content says."""
+
+import gradio as gr
+
+from emotion import media
+from emotion.analyzer import Analyzer
+from emotion.page.answering import Source
+
+# Besides what browsers know to be sound, video or picture: endings whose type many systems do not know.
+ENDINGS = ".wav .mp3 .flac .ogg .opus .m4a .webm .mp4 .mov .mkv .avi .png .jpg .jpeg .webp".split()
+
+
+def build(analyzer: Analyzer) -> list[Source]:
+    with gr.Tab("Upload", id="upload"):
+        file = gr.File(
+            label=f"Sound, video or picture, up to {media.MAX_DURATION_S // 60} minutes and {media.MAX_FILE_BYTES // 10**6} MB",
+            file_types=["audio", "video", "image", *ENDINGS],
+            type="filepath",
+            height=150,
+            elem_id="upload",
+        )
+        again = gr.Button("Analyse", variant="primary", elem_id="upload-analyse", elem_classes="go")
+
+    def arguments(path: str) -> dict[str, str]:
+        return {"image" if analyzer._probe(path).kind == "image" else "video": path}  # sound alone is a video without pictures
+
+    return [Source("upload", file, [file.upload, again.click], arguments, "Choose a file or drop one into the box first.")]

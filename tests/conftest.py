@@ -1,0 +1,91 @@
+"""The running app, and a browser with a fake microphone and camera, for the tests of page and HTTP."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import soundfile as sf
+from scipy.signal import resample_poly
+
+ROOT = Path(__file__).resolve().parent.parent
+MEDIA = Path(__file__).resolve().parent / "media"
+CHROMIUM = (
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+START_S = 120  # until the page answers on a machine that compiles everything for the first time
+
+
+@dataclass(frozen=True)
+class App:
+    """The app as a process of its own: where it answers, what it logs, where it keeps uploads."""
+
+    url: str
+    log: Path
+    uploads: Path
+
+    def answers(self) -> int:
+        """How many analyses and edits it has answered."""
+        return self.log.read_text("utf-8").count("answered in")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = tmp_path_factory.mktemp("app")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = App(f"http://127.0.0.1:{port}/", folder / "log.txt", folder / "uploads")
+    settings = {
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(running.uploads),
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    with running.log.open("w") as log:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
+    try:
+        for _ in range(START_S * 4):
+            assert process.poll() is None, running.log.read_text("utf-8")
+            try:
+                urllib.request.urlopen(running.url + "config", timeout=5).read()
+                break
+            except OSError:
+                time.sleep(0.25)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's own synthetic speech at several speeds, so that no moment comes twice, as the fake microphone takes it."""
+    samples, rate = sf.read(MEDIA / "glad.flac")
+    said = [resample_poly(samples, 100, percent) for percent in (100, 93, 107, 87)]
+    path = tmp_path_factory.mktemp("microphone") / "spoken.wav"
+    sf.write(path, np.concatenate(said).clip(-1, 1), rate, subtype="PCM_16")  # 24 bits would play as silence
+    return path
+
+
+@pytest.fixture(scope="session")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A face that moves a little, as the mjpeg that the fake camera takes: JPEG pictures in a row, 20 a second."""
+    picture = cv2.imread(str(MEDIA / "astronaut.jpg"))
+    size = min(picture.shape[:2])
+    path = tmp_path_factory.mktemp("camera") / "filmed.mjpeg"
+    with path.open("wb") as file:
+        for step in range(40):
+            shift = round(6 * np.sin(step / 40 * 2 * np.pi))
+            view = np.roll(picture[: size * 3 // 4, :size], shift, axis=1)
+            file.write(cv2.imencode(".jpg", cv2.resize(view, (640, 480)))[1].tobytes())
+    return path

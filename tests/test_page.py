@@ -1,0 +1,525 @@
+"""The page in headless Chromium with a fake microphone and camera, and its parts without a browser."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile as sf
+from scipy.signal import correlate, resample_poly
+
+from emotion.labels import LABELS, mood_word
+from emotion.media import SAMPLE_RATE, decode_audio
+from emotion.page import frames, temporary, wording
+from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
+
+from .conftest import CHROMIUM, MEDIA, ROOT, App
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+ANSWER_MS = 90_000  # an upper end for a busy machine, not a claim
+LOST_S = 0.1  # of a recording, at most, at Stop
+
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+]  # fmt: skip
+
+# Keeps what came from the microphone until the click on Stop, beside whatever the page does with it.
+TAP = """
+(() => {
+  const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+  const code = `registerProcessor("tap", class extends AudioWorkletProcessor {
+    process([[sound]]) { if (sound) this.port.postMessage({ at: currentTime, sound: sound.slice() }); return true } })`;
+  window.taps = []; window.asked = [];
+  devices.getUserMedia = async (wanted) => {
+    const stream = await open(wanted), tracks = stream.getAudioTracks();
+    window.asked.push(tracks.map((track) => track.getSettings()));
+    if (!tracks.length) return stream;
+    const context = new AudioContext({ sampleRate: 48000 }), tap = { context, blocks: [], clicked: 0 };
+    await context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: "application/javascript" })));
+    const node = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0 });
+    node.port.onmessage = ({ data }) => tap.blocks.push(data);
+    context.createMediaStreamSource(new MediaStream(tracks)).connect(node);
+    window.taps.push(tap);
+    return stream;
+  };
+  const mark = (event) => { if (event.isTrusted) window.taps.forEach((tap) => (tap.clicked = tap.context.currentTime)); };
+  window.addEventListener("click", mark, true);
+})();
+"""
+HEARD = """
+(() => {
+  const taps = window.taps.map((t) => t.blocks.filter((b) => b.at < t.clicked).flatMap((b) => [...b.sound]));
+  return taps.reduce((a, b) => (b.length > a.length ? b : a));
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
+    """Starts a browser whose devices are allowed ("") or refused ("=deny")."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in CHROMIUM")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -r requirements-dev.txt"
+    )
+    media = [f"--use-file-for-fake-audio-capture={spoken}%noloop", f"--use-file-for-fake-video-capture={filmed}"]
+    with playwright.sync_playwright() as running, tempfile.TemporaryDirectory() as home:
+
+        def launched(devices: str = ""):
+            return running.chromium.launch_persistent_context(
+                f"{home}/{devices}", executable_path=CHROMIUM, args=[*FLAGS, *media, f"--use-fake-ui-for-media-stream{devices}"]
+            )
+
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable) -> Iterator:
+    context = launch()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_page(app: App, browser) -> Iterator[Callable]:
+    """Opens the page; afterwards no page may have asked another server for anything or thrown an error."""
+    pages, elsewhere, errors = [], [], []
+
+    def opened(size: dict = WIDE, scheme: str = "light", within=browser):
+        page = within.new_page()
+        pages.append(page)
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        page.on("request", lambda r: None if r.url.startswith((app.url, "blob:", "data:")) else elsewhere.append(r.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.add_init_script(TAP)
+        page.goto(app.url)
+        page.locator("#headline .invitation").wait_for(timeout=ANSWER_MS)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert elsewhere == []
+    assert [error for error in errors if "Permission denied" not in error] == []
+
+
+# --- what a visitor does
+
+
+def show(page, tab: str) -> None:
+    page.get_by_role("tab", name=tab).click()
+
+
+def answered(page, before: str = ""):
+    """Waits until the headline is another one than ``before``; returns it."""
+    page.wait_for_function(
+        "before => { const h = document.querySelector('#headline .headline'); return h && h.outerHTML !== before }",
+        arg=before, timeout=ANSWER_MS,
+    )  # fmt: skip
+    page.wait_for_function("!document.querySelector('#headline .progress-text, #headline .eta-bar')", timeout=ANSWER_MS)
+    return headline(page)
+
+
+def headline(page) -> str:
+    place = page.locator("#headline .headline")
+    return place.evaluate("e => e.outerHTML") if place.count() else ""
+
+
+def figure(page, place: str) -> list[dict]:
+    """The traces of the figure in ``place``, once it is drawn."""
+    page.locator(f"{place} .js-plotly-plot").wait_for(timeout=ANSWER_MS)
+    drawn = f"JSON.stringify(document.querySelector('{place} .js-plotly-plot').data.map(t => ({{type: t.type, x: t.x, y: t.y, value: t.value}})))"
+    return json.loads(page.evaluate(drawn))
+
+
+def bars(page, place: str) -> dict[str, float]:
+    found = next(t for t in figure(page, place) if t["type"] == "bar" and t["y"] and t["y"][0] in LABELS)
+    return dict(zip(found["y"], found["x"], strict=True))
+
+
+def type_text(page, text: str) -> str:
+    show(page, "Text")
+    before = headline(page)
+    page.locator("#typed textarea").fill(text)
+    page.locator("#typed textarea").press("Enter")
+    return answered(page, before)
+
+
+def record(page, seconds: float) -> str:
+    show(page, "Microphone")
+    before = headline(page)
+    page.locator("#microphone").get_by_role("button", name="Record").click()
+    page.wait_for_timeout(1000 * seconds)
+    page.locator("#microphone").get_by_role("button", name="Stop").click()
+    return answered(page, before)
+
+
+def film(page, seconds: float) -> str:
+    show(page, "Webcam")
+    before = headline(page)
+    page.locator("#webcam").get_by_text("Click to Access Webcam").click()
+    button = page.locator("#webcam button[aria-label='start recording']")
+    button.wait_for()
+    page.wait_for_timeout(700)
+    button.click()
+    page.wait_for_timeout(1000 * seconds)
+    button.click()
+    return answered(page, before)
+
+
+def hand_in(page, path: Path) -> str:
+    show(page, "Upload")
+    before = headline(page)
+    remove = page.locator("#upload button[aria-label='Clear'], #upload button[aria-label='Remove']")
+    if remove.count():
+        remove.first.click()
+    page.locator("#upload input[type=file]").set_input_files(str(path))
+    return answered(page, before)
+
+
+def complaint(page) -> str:
+    toast = page.locator(".toast-body").last
+    toast.wait_for(timeout=ANSWER_MS)
+    return toast.inner_text()
+
+
+def wider_than_window(page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+# --- the page
+
+
+def test_first_view_invites_and_says_what_it_is(open_page):
+    page = open_page()
+    assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == ["Microphone", "Upload", "Webcam", "Text"]
+    notice = page.locator(".notice").inner_text()
+    for said in ("not a reading of feelings", "deleted within\\s15 minutes", "non-commercial"):
+        assert re.search(said, notice)
+    assert page.locator(".js-plotly-plot").count() == 0
+    for tab in ("Upload", "Webcam", "Text"):
+        show(page, tab)
+        assert page.locator(".notice").is_visible()
+
+
+def test_typed_text_is_answered_and_all_parts_say_the_same(open_page):
+    page = open_page()
+    type_text(page, "I am so glad that you came")
+    fused = bars(page, "#fused")
+    assert sum(fused.values()) == pytest.approx(1, abs=0.01)
+    mood = figure(page, "#gauge")[0]["value"]
+    assert page.locator("#headline .score").inner_text().split()[0] == f"{mood:.1f}"
+    said = page.locator("#headline h2").inner_text()
+    assert mood_word(mood) in said.lower()
+    assert max(fused, key=fused.get) in said
+    assert bars(page, "#part-text") == pytest.approx(fused, abs=0.001)
+    assert "Not part of this answer" in page.locator("#part-face").inner_text()
+    assert page.locator("#transcript textarea").input_value() == "I am so glad that you came"
+    assert "100%" in page.locator("#shares").inner_text()
+    assert "emotion-text" in page.locator("#details").inner_text()
+
+
+def test_a_visitors_text_is_shown_and_not_run(open_page):
+    page = open_page()
+    type_text(page, "<img src=x onerror='document.title=1'> lovely")
+    assert page.locator("#transcript textarea").input_value().startswith("<img")
+    assert page.title() != "1"
+
+
+def test_recording_is_answered_whole_and_raw(open_page, app, spoken):
+    page = open_page()
+    uploads = set(app.uploads.rglob("*.wav"))
+    record(page, 5)
+    assert figure(page, "#sound")[-1]["type"] in ("scatter", "heatmap")
+    assert sum(bars(page, "#part-speech").values()) == pytest.approx(1, abs=0.01)
+    settings = page.evaluate("window.asked[0][0]")
+    assert (settings["autoGainControl"], settings["noiseSuppression"], settings["echoCancellation"]) == (False, False, False)
+    (recording,) = set(app.uploads.rglob("*.wav")) - uploads
+    assert_whole(page, recording, spoken)
+
+
+def test_film_is_answered_whole(open_page, app, spoken):
+    page = open_page()
+    uploads = set(app.uploads.rglob("*.webm"))
+    film(page, 5)
+    assert sum(bars(page, "#part-face").values()) == pytest.approx(1, abs=0.01)
+    assert sum(bars(page, "#part-speech").values()) == pytest.approx(1, abs=0.01)
+    assert page.locator("#frames img").count() >= 3
+    (recording,) = set(app.uploads.rglob("*.webm")) - uploads
+    assert_whole(page, recording, spoken)
+    times = np.array([frame.time for frame in av.open(str(recording)).decode(video=0)])
+    assert (
+        len(decode_audio(recording)) / SAMPLE_RATE - times[-1] < 0.2 + np.diff(times).max()
+    )  # a busy machine films few pictures
+
+
+def test_snapshot_is_answered(open_page):
+    page = open_page()
+    show(page, "Webcam")
+    page.locator("#webcam-kind").get_by_text("Snapshot").click()
+    page.locator("#snapshot").get_by_text("Click to Access Webcam").click()
+    button = page.locator("#snapshot button[aria-label='capture photo']")
+    button.wait_for()
+    page.wait_for_timeout(700)
+    button.click()
+    answered(page)
+    assert sum(bars(page, "#part-face").values()) == pytest.approx(1, abs=0.01)
+    assert page.locator("#frames img").count() == 1
+    assert not page.locator("#sound").is_visible()
+
+
+def test_uploads_are_told_apart_by_content(open_page, spoken, tmp_path):
+    page = open_page()
+    picture = tmp_path / "picture.mp4"  # a wrong name
+    picture.write_bytes((MEDIA / "astronaut.jpg").read_bytes())
+    hand_in(page, picture)
+    assert sum(bars(page, "#part-face").values()) == pytest.approx(1, abs=0.01)
+    hand_in(page, spoken)
+    assert sum(bars(page, "#part-speech").values()) == pytest.approx(1, abs=0.01)
+    assert "Not part of this answer" in page.locator("#part-face").inner_text()
+
+
+def test_what_is_no_media_is_refused_in_a_sentence(open_page, tmp_path):
+    page = open_page()
+    fake = tmp_path / "notes.wav"
+    fake.write_text("only words, no sound")
+    show(page, "Upload")
+    page.locator("#upload input[type=file]").set_input_files(str(fake))
+    assert "notes.wav" in complaint(page)
+    assert page.locator("#headline .invitation").is_visible()
+    type_text(page, "and the page still works")
+
+
+def test_empty_submits_are_told_what_is_missing(open_page, app):
+    page = open_page()
+    before = app.answers()
+    for tab, button, said in (
+        ("Microphone", "#microphone-analyse", "Record"),
+        ("Upload", "#upload-analyse", "file"),
+        ("Webcam", "#webcam-analyse", "camera"),
+        ("Text", "#text-analyse", "sentence"),
+    ):
+        show(page, tab)
+        page.locator(button).click()
+        page.wait_for_function(
+            "said => [...document.querySelectorAll('.toast-body')].some(t => t.innerText.includes(said))", arg=said
+        )
+    assert app.answers() == before
+
+
+def test_weights_fuse_at_once_without_a_model(open_page, app, spoken):
+    page = open_page()
+    hand_in(page, spoken)
+    before = headline(page)
+    page.locator("#transcript textarea").fill("I hate this, it is disgusting and I am furious")
+    page.locator("#apply").click()
+    answered(page, before)
+    answers, details = app.answers(), page.locator("#details").inner_text()
+    fused, words, voice = bars(page, "#fused"), bars(page, "#part-text"), bars(page, "#part-speech")
+    assert words != voice
+    set_weight(page, "speech", "0")
+    page.wait_for_function("document.querySelector('#shares').innerText.includes('100%')", timeout=ANSWER_MS)
+    assert bars(page, "#fused") == pytest.approx(words, abs=0.001)
+    assert bars(page, "#fused") != pytest.approx(fused, abs=0.001)
+    assert (app.answers(), page.locator("#details").inner_text()) == (answers, details)
+
+    hand_in(page, spoken)  # the weights are kept
+    assert page.locator("#weight-speech input[type=number]").input_value() == "0"
+    page.locator("#reset").click()
+    page.wait_for_function("Number(document.querySelector('#weight-speech input[type=number]').value) > 0", timeout=ANSWER_MS)
+
+
+def test_edited_transcript_reads_only_the_words_anew(open_page, app, spoken):
+    page = open_page()
+    hand_in(page, spoken)
+    page.locator("#transcript textarea").fill("I am so happy, this is wonderful")
+    before, voice = headline(page), bars(page, "#part-speech")
+    page.locator("#transcript textarea").press("Enter")
+    answered(page, before)
+    glad = bars(page, "#part-text")
+    before = headline(page)
+    page.locator("#transcript textarea").fill("I am so sad, she died and I cried all night")
+    page.locator("#transcript textarea").press("Enter")
+    answered(page, before)
+    assert bars(page, "#part-text")["sad"] > glad["sad"]
+    assert bars(page, "#part-speech") == voice
+    assert "typed" in page.locator("#transcript-note").inner_text()
+    assert "microphone answered" not in app.log.read_text("utf-8").splitlines()[-1]
+
+
+def test_another_language_leaves_the_words_out_and_says_so(open_page, spoken):
+    page = open_page()
+    page.locator("#language").get_by_label("another language").click()
+    assert "English" in re.sub(r"<[^>]*>", "", hand_in(page, spoken))
+    assert "Not part of this answer" in page.locator("#part-text").inner_text()
+    assert page.locator("#transcript textarea").input_value() == ""
+
+
+def test_double_clicks_count_once(open_page, app):
+    page = open_page()
+    show(page, "Text")
+    page.locator("#typed textarea").fill("Once is enough")
+    before = app.answers()
+    page.locator("#text-analyse").dblclick()
+    answered(page)
+    page.wait_for_timeout(1000)
+    assert app.answers() == before + 1
+
+
+def test_leaving_in_mid_run_harms_nobody(open_page, spoken):
+    leaver = open_page()
+    show(leaver, "Upload")
+    leaver.locator("#upload input[type=file]").set_input_files(str(spoken))
+    leaver.wait_for_timeout(400)
+    leaver.close()
+    type_text(open_page(), "I am still here")
+
+
+def test_a_refused_microphone_is_explained(open_page, launch):
+    refusing = launch("=deny")
+    page = open_page(within=refusing)
+    page.locator("#microphone").get_by_role("button", name="Record").click()
+    page.locator(".device-trouble").first.wait_for(timeout=ANSWER_MS)
+    assert "does not allow" in page.locator(".device-trouble").first.inner_text()
+    refusing.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone_needs_no_sideways_scrolling(open_page, scheme):
+    page = open_page(PHONE, scheme)
+    for tab in ("Microphone", "Upload", "Webcam", "Text"):
+        show(page, tab)
+        assert wider_than_window(page) <= 0
+    film(page, 3)
+    for place in ("#gauge", "#fused", "#part-text", "#part-speech", "#part-face", "#sound"):
+        if page.locator(f"{place} .js-plotly-plot").count():
+            box = page.locator(f"{place} .js-plotly-plot").bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= PHONE["width"]
+    assert wider_than_window(page) <= 0
+
+
+def set_weight(page, name: str, value: str) -> None:
+    number = page.locator(f"#weight-{name} input[type=number]")
+    number.fill(value)
+    number.press("Enter")
+
+
+def assert_whole(page, recording: Path, spoken: Path) -> None:
+    """The recording is the fake microphone's sound, at its level, up to the click on Stop less LOST_S."""
+    reference, rate = sf.read(spoken, dtype="float32")
+    reference = resample_poly(reference, SAMPLE_RATE, rate) if rate != SAMPLE_RATE else reference
+    recorded = decode_audio(recording)
+    heard = resample_poly(np.array(page.evaluate(HEARD), np.float32), SAMPLE_RATE, 48_000)
+    clicked, _ = end_in(heard, reference)
+    ended, gain_db = end_in(recorded, reference)
+    print(f"{recording.suffix}: {1000 * (clicked - ended):.0f} ms lost at Stop, gain {gain_db:+.1f} dB")
+    assert clicked - ended <= LOST_S
+    assert abs(gain_db) < 1
+
+
+def end_in(sound: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Where in ``reference``, in seconds, ``sound`` ends, by its last window that is loud and fits; and its gain there in dB."""
+    size = int(0.6 * SAMPLE_RATE)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(reference, dtype=np.float64))])
+    norm = np.sqrt(energy[size:] - energy[:-size]) + 1e-3
+    for start in range(len(sound) - size, 0, -SAMPLE_RATE // 20):
+        window = sound[start : start + size]
+        if np.sqrt(np.mean(np.square(window))) < 0.02:
+            continue
+        match = correlate(reference, window, "valid", "fft") / norm
+        best = int(np.argmax(match))
+        if match[best] / np.linalg.norm(window) > 0.9:
+            return (best + len(sound) - start) / SAMPLE_RATE, float(20 * np.log10(np.linalg.norm(window) / norm[best]))
+    raise AssertionError("nothing of the fake microphone's sound is in the recording")
+
+
+# --- its parts
+
+
+def imported(code: str) -> set[str]:
+    """Names of the modules that are loaded after ``code`` ran in a Python of its own."""
+    script = f"import sys; {code}; print(*sys.modules)"
+    return set(
+        subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True).stdout.split()
+    )
+
+
+def test_importing_the_app_does_nothing():
+    assert not imported("import app") & {"gradio", "torch", "emotion"}
+
+
+def test_page_is_built_before_torch_is_imported():
+    modules = imported("import emotion; from emotion import page; page.build(emotion.load())")
+    assert "gradio" in modules
+    assert not modules & {"torch", "transformers", "librosa"}
+
+
+def face_analysis(count: int) -> Analysis:
+    probabilities = np.eye(7, dtype=np.float32)[3]
+    found = tuple(FaceFrame(i / 5, (100, 60, 80, 90), probabilities, 1 / count) for i in range(count))
+    pictures = tuple(Frame(i / 5, np.full((300, 400, 3), 128, np.uint8)) for i in range(count))
+    reading = FaceReading(probabilities, 0.9, 1, count, count, found)
+    fusion = Fusion(5.0, "happy", probabilities, 1.0, False, {"face": 1.0})
+    return Analysis(fusion, {"face": reading}, duration=count / 5, media=Media(None, pictures, count / 5))
+
+
+def test_box_is_drawn_where_the_face_is_in_the_colour_of_its_label():
+    analysis = face_analysis(1)
+    frame = analysis.modalities["face"].frames[0]
+    before = analysis.media.frames[0].image.copy()
+    drawn = frames.annotated(analysis.media.frames[0].image, frame)
+    assert tuple(drawn[100, 100]) == tuple(drawn[150, 140]) == (0xEB, 0xA8, 0x1C)
+    assert tuple(drawn[100, 140]) == (128, 128, 128)  # inside
+    assert np.array_equal(analysis.media.frames[0].image, before)
+
+
+def test_label_stays_in_a_picture_whose_face_fills_it():
+    probabilities = np.eye(7, dtype=np.float32)[6]
+    for box in ((0, 0, 400, 300), (-20, -20, 500, 400), (380, 0, 20, 20)):
+        assert frames.annotated(np.zeros((300, 400, 3), np.uint8), FaceFrame(0, box, probabilities, 1)).shape == (300, 400, 3)
+
+
+def test_frames_shown_are_few_and_spread_over_the_film():
+    shown = frames.views(face_analysis(50))
+    assert len(shown) == frames.MAX_SHOWN
+    assert (shown[0].time, shown[-1].time) == (0.0, 49 / 5)
+
+
+def test_what_came_from_outside_is_escaped():
+    fusion = Fusion(None, None, None, None, False, {}, ("<script>bad()</script>.wav is odd",))
+    assert "<script>" not in wording.headline(Analysis(fusion, {}))
+
+
+def test_shares_say_weight_reliability_and_part():
+    readings = {"text": TextReading(np.full(7, 1 / 7, np.float32), 0.37)}
+    said = wording.shares(Analysis(Fusion(3.0, "angry", np.full(7, 1 / 7), 1.0, False, {"text": 1.0}), readings), {"text": 0.42})
+    assert all(part in said for part in ("0.42", "0.37", "100%"))
+
+
+def test_sweeping_deletes_what_is_old_and_only_that(tmp_path):
+    old, new = tmp_path / "a" / "old.wav", tmp_path / "b" / "new.wav"
+    for file in (old, new, tmp_path / "tmpbroken"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"sound")
+    for path in (old, tmp_path / "tmpbroken"):
+        os.utime(path, (time.time() - temporary.MAX_AGE_S - 1,) * 2)
+    assert temporary.sweep(tmp_path) == 2
+    assert new.exists()
+    assert not old.exists()
+    assert not (tmp_path / "tmpbroken").exists()
+
+
+def test_nothing_is_kept_longer_than_the_page_says():
+    minutes = int(re.search(r"within\s+(\d+) minutes", wording.NOTICE)[1])
+    assert 60 * minutes >= temporary.MAX_AGE_S + temporary.CHECK_S
