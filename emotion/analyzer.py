@@ -284,7 +284,9 @@ class _Job:
             self.notes.append("There was nothing to read a mood from: no text, no voice and no face.")
         models = {name: self.analyzer.choices[name].info for name in readings}
         if self.transcript is not None and self.transcript.engine != "typed":
-            models["transcript"] = self.analyzer.choices["transcript"].info
+            # PocketSphinx's confidence is calibrated beside its settings; Whisper's is what the model believes itself.
+            info = self.analyzer.choices["transcript"].info
+            models["transcript"] = replace(info, calibrated=self.analyzer._engine is None)
         analysis = Analysis(
             fusion=fuse(readings, self.analyzer.weights),
             modalities=_ordered(readings),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import emotion
 from emotion import media
+from emotion.analyzer import Analyzer
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     analyzer.close()
 
 
-def _branches(analyzer: emotion.analyzer.Analyzer, clip: str) -> dict[str, Callable[[], object]]:
+def _branches(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     def decoded(function: Callable):
         return analyzer._workers.submit(function, clip, timeout=60).result()
 
