@@ -155,7 +155,7 @@ def test_no_face_where_there_is_none(kind):
 
 
 def test_a_black_or_minute_picture_has_no_face():
-    for shape in [(1, 1, 3), (2, 700, 3), (19, 19, 3), (240, 320, 3)]:
+    for shape in [(1, 1, 3), (1, 1700, 3), (19, 19, 3), (240, 320, 3)]:
         assert find_faces(np.zeros(shape, np.uint8)) == []
 
 
