@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ MEDIA = Path(__file__).resolve().parent / "media"
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-START_S = 120  # until the page answers on a machine that compiles everything for the first time
+START_S = 300  # until page and models are there, on a busy machine that compiles everything for the first time
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,22 @@ class App:
     def answers(self) -> int:
         """How many analyses and edits it has answered."""
         return self.log.read_text("utf-8").count("answered in")
+
+
+def until(happened: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:
+    """Waits for something that ``process`` does; fails with its log when it ends or START_S are over."""
+    end = time.monotonic() + START_S
+    while not happened():
+        assert process.poll() is None, log.read_text("utf-8")
+        assert time.monotonic() < end, log.read_text("utf-8")
+        time.sleep(0.25)
+
+
+def answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url + "config", timeout=5).status == 200
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +70,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with running.log.open("w") as log:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
     try:
-        for _ in range(START_S * 4):
-            assert process.poll() is None, running.log.read_text("utf-8")
-            try:
-                urllib.request.urlopen(running.url + "config", timeout=5).read()
-                break
-            except OSError:
-                time.sleep(0.25)
+        until(lambda: answers(running.url), process, running.log)
+        until(lambda: running.log.read_text("utf-8").count(" ready after ") == 3, process, running.log)  # the models
         yield running
     finally:
         process.terminate()

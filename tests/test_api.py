@@ -22,7 +22,7 @@ KEYS |= {"warnings", "timings_ms", "models"}
 
 @pytest.fixture(scope="module")
 def client(app: App) -> Client:
-    return Client(app.url, verbose=False)
+    return Client(app.url, verbose=False, httpx_kwargs={"timeout": 120})
 
 
 def post(app: App, name: str, body: object) -> dict:

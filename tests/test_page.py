@@ -97,6 +97,7 @@ def open_page(app: App, browser) -> Iterator[Callable]:
     def opened(size: dict = WIDE, scheme: str = "light", within=browser):
         page = within.new_page()
         pages.append(page)
+        page.set_default_timeout(ANSWER_MS)
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=scheme)
         page.on("request", lambda r: None if r.url.startswith((app.url, "blob:", "data:")) else elsewhere.append(r.url))

@@ -22,6 +22,7 @@ MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 2}  # analyses si
 QUICK_QUEUE = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs no network waits for no analysis
 
 UNEXPECTED = "Something went wrong here, not with you. Try again; if it happens again, try another recording or file."
+BUSY = "This took longer than it may: too much is going on here just now. Try again in a minute, or with something shorter."
 GONE = "The answer on this page is no longer kept here: record, upload or type again."
 
 
@@ -151,6 +152,9 @@ def sentences_for_errors() -> Iterator[None]:
         raise gr.Error(str(e), print_exception=False) from e
     except gr.Error:
         raise
+    except TimeoutError as e:
+        log.exception("an answer took too long")
+        raise gr.Error(BUSY, print_exception=False) from e
     except Exception as e:
         log.exception("an answer failed")
         raise gr.Error(UNEXPECTED, print_exception=False) from e

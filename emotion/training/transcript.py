@@ -28,6 +28,7 @@ from emotion.readings import InputError
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
 from emotion.transcript import CALIBRATION, FEATURES, Calibration, PocketSphinx
 
+EMOTIONS = "neutral calm happy sad angry fearful disgust surprised".split()
 SENTENCES = {1: "kids are talking by the door", 2: "dogs are sitting by the door"}
 CHOOSING, REPORTING = range(1, 11), range(11, 21)  # actors
 CLIPS = 20  # of each actor, drawn by SEED
@@ -40,10 +41,11 @@ UNFITTED = Calibration((0.0,) * len(FEATURES), 0.0, (-np.inf,) * len(FEATURES), 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """``samples`` float32 (n,) at 16 kHz of the words ``reference``, lower case without punctuation."""
+    """``samples`` float32 (n,) at 16 kHz of the words ``reference``, lower case without punctuation; ``groups`` it counts in."""
 
     samples: np.ndarray
     reference: str
+    groups: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -92,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fit", action="store_true", help=f"fit the calibration and write {CALIBRATION.name}")
     parser.add_argument("--clips", type=int, default=CLIPS, help=f"clips of each actor (default: {CLIPS})")
-    parser.add_argument("--speech", type=Path, metavar="FOLDER", help="other speech to report on: X.wav with its words in X.txt")
+    parser.add_argument(
+        "--speech", type=Path, metavar="FOLDER", help="other speech to report on: X.wav or X.flac with its words in X.txt"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -112,6 +116,7 @@ def run(path: Path, fit: bool = False, clips: int = CLIPS, speech: Path | None =
     figures = {
         "protocol": f"RAVDESS actors {REPORTING[0]}-{REPORTING[-1]}, {clips} clips each, seed {SEED}",
         "tuned": summary(tuned),
+        "tuned, word error rate by group": by_group(tuned),
         "default, no voice-activity check": summary(default),
         "calibration": reliability(tuned),
     }
@@ -135,13 +140,15 @@ def ravdess(path: Path, actors: Sequence[int], per_actor: int) -> Iterator[Clip]
             raise InputError(f"{path} holds no RAVDESS speech of actor {actor}.")
         for name in draw.sample(names, min(per_actor, len(names))):
             samples = from_samples(*soundfile.read(io.BytesIO(source.read(name)), dtype="float32"))
-            yield Clip(samples, SENTENCES[found[name]["sentence"]])
+            fields = found[name]
+            groups = ("men" if actor % 2 else "women", EMOTIONS[fields["emotion"] - 1])
+            yield Clip(samples, SENTENCES[fields["sentence"]], groups)
 
 
 def _spoken(folder: Path) -> Iterator[Clip]:
-    files = sorted(folder.glob("*.wav"))
+    files = sorted(file for file in folder.glob("*") if file.suffix in AUDIO_SUFFIXES and file.with_suffix(".txt").is_file())
     if not files:
-        raise InputError(f"{folder} holds no wav file.")
+        raise InputError(f"{folder} holds no recording with its words beside it.")
     for file in files:
         words = file.with_suffix(".txt").read_text("utf-8").lower().split()
         yield Clip(from_samples(*soundfile.read(file, dtype="float32")), " ".join(words))
@@ -198,14 +205,23 @@ def word_errors(reference: str, hypothesis: str) -> int:
 # --- figures -------------------------------------------------------------------------------------------------------------
 
 
+def error_rate(attempts: Sequence[Attempt]) -> float:
+    """Errors of all attempts over all their words."""
+    return round(sum(a.errors for a in attempts) / sum(len(a.clip.reference.split()) for a in attempts), 3)
+
+
+def by_group(attempts: Sequence[Attempt]) -> dict[str, float]:
+    """Word error rate of the clips in each group."""
+    groups = sorted({group for a in attempts for group in a.clip.groups})
+    return {group: error_rate([a for a in attempts if group in a.clip.groups]) for group in groups}
+
+
 def summary(attempts: Sequence[Attempt]) -> dict[str, Any]:
     """Word error rate over all words, share of clips without a single error, and real-time factors: medians over clips of
     processor and wall time against the clip's length."""
-    words = sum(len(a.clip.reference.split()) for a in attempts)
     return {
         "n": len(attempts),
-        "words": words,
-        "wer": round(sum(a.errors for a in attempts) / words, 3),
+        "wer": error_rate(attempts),
         "exact": round(float(np.mean([a.errors == 0 for a in attempts])), 3),
         "without_words": sum(not a.hypothesis for a in attempts),
         "rtf_cpu": round(float(np.median([a.cpu / a.clip.seconds for a in attempts])), 3),
