@@ -5,6 +5,7 @@ Importing this file does nothing, as Python's spawned processes require.
 
 import logging
 import os
+import signal
 import tempfile
 import time
 
@@ -15,6 +16,7 @@ QUEUE_SIZE = 24  # events that wait, of all visitors; the next is told to try ag
 
 def main() -> None:
     start = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: uploads are deleted, workers stopped
     configure()
     import emotion  # after configure(): Gradio and numba read the environment when they are imported
     from emotion import page
@@ -30,6 +32,7 @@ def main() -> None:
         demo.block_thread()
     finally:
         analyzer.close()
+        temporary.sweep(temporary.folder(), max_age_s=0)  # uploads that broke off, which Gradio's own clearing does not know
 
 
 def configure() -> None:

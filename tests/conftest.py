@@ -75,7 +75,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         yield running
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
+    assert not [path for path in running.uploads.rglob("*") if path.is_file()]  # what visitors handed in goes with the app
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ QUICK_QUEUE = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs n
 
 UNEXPECTED = "Something went wrong here, not with you. Try again; if it happens again, try another recording or file."
 BUSY = "This took longer than it may: too much is going on here just now. Try again in a minute, or with something shorter."
+DELETED = "What you handed in has been deleted here since then: record or upload it again."
 GONE = "The answer on this page is no longer kept here: record, upload or type again."
 
 
@@ -69,6 +71,8 @@ class Session:
             if value is None or (isinstance(value, str) and not value.strip()):
                 gr.Info(source.empty)
                 return dict.fromkeys(self._outputs, gr.skip())
+            if not isinstance(source.component, gr.Textbox) and not os.path.exists(value):
+                raise gr.Error(DELETED, print_exception=False)
             start = time.monotonic()
             with sentences_for_errors():
                 arguments = source.arguments(value)

@@ -79,9 +79,9 @@ def agreement(analysis: Analysis) -> str:
     names = _listed([NAMES[name].lower() for name in analysis.modalities])
     if len(analysis.modalities) == 1:
         return f"Read from the {names} alone."
-    degree = f"agreement {analysis.agreement:.2f} of 1"
+    degree = f"agreement of their bars {analysis.agreement:.2f} of 1"
     if analysis.mixed:
-        return f"Mixed: {names} disagree strongly about the mood, so it is drawn toward the middle ({degree})."
+        return f"Mixed: the moods of {names} lie far apart, so the answer is drawn toward the middle ({degree})."
     how = next(words for least, words in AGREEMENTS if analysis.agreement >= least)
     return f"{names.capitalize()} {how} ({degree})."
 
