@@ -208,7 +208,9 @@ class _Job:
             self.transcript = Transcript(request.text, 1.0, "typed")
         else:
             if not self.analyzer.writes(request.language):
-                self.notes.append(f"Speech in the language {request.language!r} cannot be written down here, only English: the words are left out.")
+                self.notes.append(
+                    f"Speech in the language {request.language!r} cannot be written down here, only English: the words are left out."
+                )
                 return None
             samples = sound.result()
             with self.clock.measure("transcript"):

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from emotion.labels import LABELS, MOOD_WORDS, mood_word
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import HOP, MAX_HZ
-from emotion.readings import Reading
+from emotion.readings import Reading, SpeechReading
 
 # One colour an emotion, everywhere. Told apart with protanopia, deuteranopia and tritanopia too (Machado et al. 2009: no two are
 # closer than 15 in CIELAB), and at least 2:1 against a white and a black page.
@@ -27,6 +27,7 @@ MOOD_COLOURS = ("#3f68b5", "#8fb0dc", "#c9cdd4", "#f2c478", "#e08e1b")  # very l
 GRID = "rgba(128, 128, 128, 0.25)"
 INK = "#6b7280"  # of lines that lie on the page: grey, 4:1 on white and on black
 WAVE = "#4f7cac"
+ATTENTION = "#ff6f91"
 
 FONT = "Source Sans Pro, system-ui, sans-serif"
 
@@ -89,15 +90,21 @@ def reading_figure(reading: Reading) -> go.Figure:
     return _finished(figure, height=260, margin=_BAR_MARGIN)
 
 
-def sound_figure(samples: np.ndarray, f0: np.ndarray | None = None) -> go.Figure:
-    """Waveform above, spectrogram with the pitch line below, on one time axis in seconds.
+def sound_figure(samples: np.ndarray, voice: SpeechReading | None = None) -> go.Figure:
+    """Waveform above, spectrogram with the pitch line and the model's attention below, on one time axis in seconds.
 
-    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``f0`` in Hz, one value every ``prosody.HOP`` samples, 0 where
-    unvoiced. A recording of 10 minutes makes no larger figure than one of 10 seconds.
+    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``voice`` its reading, if it has one. A recording of 10 minutes
+    makes no larger figure than one of 10 seconds.
     """
     figure = go.Figure([*_waveform(samples), _spectrogram(samples)])
-    if f0 is not None and np.any(f0):
-        figure.add_traces(_pitch_line(f0))
+    if voice is not None and voice.attention.any():
+        figure.add_trace(_attention(voice))
+        figure.update_layout(yaxis3={"overlaying": "y", "range": [0, 3 * float(voice.attention.max())], "visible": False})
+    if voice is not None and voice.pitch.any():
+        figure.add_traces(_pitch_line(voice.pitch))
+        figure.update_layout(
+            yaxis4={"overlaying": "y", "type": "log", "range": np.log10(SPECTROGRAM_HZ).tolist(), "visible": False}
+        )
     seconds = max(len(samples), 1) / SAMPLE_RATE
     peak = max(float(np.abs(samples).max(initial=0.0)), 0.02)
     low, high = np.log10(SPECTROGRAM_HZ)
@@ -244,13 +251,31 @@ def _pitch_line(f0: np.ndarray) -> list[go.Scatter]:
     step = -(-len(f0) // PITCH_POINTS)
     times = (np.arange(len(f0)) * HOP / SAMPLE_RATE).astype(np.float32)[::step]
     hertz = np.where((f0 > 0) & (f0 <= MAX_HZ), f0, np.nan).astype(np.float32)[::step]
-    shared = {"x": times, "y": hertz, "mode": "lines", "showlegend": False, "connectgaps": False}
+    # On an axis of its own, equal to the spectrogram's: the attention would otherwise cover it.
+    shared = {"x": times, "y": hertz, "mode": "lines", "showlegend": False, "connectgaps": False, "yaxis": "y4"}
     return [
         go.Scatter(line={"width": 6, "color": "rgba(17, 24, 39, 0.75)"}, hoverinfo="skip", **shared),
         go.Scatter(
             line={"width": 2.5, "color": "#ffffff"}, hovertemplate="pitch %{y:.0f} Hz<extra></extra>", name="pitch", **shared
         ),
     ]
+
+
+def _attention(voice: SpeechReading) -> go.Scatter:
+    """Steps in the lower third of the spectrogram, on an axis of their own."""
+    edges = np.arange(len(voice.attention) + 1) * voice.attention_step
+    return go.Scatter(
+        x=edges.round(3),
+        y=np.append(voice.attention, voice.attention[-1]).astype(np.float32),
+        mode="lines",
+        line={"width": 2, "color": ATTENTION, "shape": "hv"},
+        fill="tozeroy",
+        fillcolor="rgba(255, 111, 145, 0.35)",
+        name="attention",
+        hovertemplate="attention %{y:.1%}<extra></extra>",
+        yaxis="y3",
+        showlegend=False,
+    )
 
 
 def _finished(figure: go.Figure, height: int, margin: dict[str, int]) -> go.Figure:

@@ -18,6 +18,26 @@ ALIASES = {
     "surprise": "surprise", "surprised": "surprise", "sur": "surprise",
 }  # fmt: skip
 
+# The emotions of GoEmotions in the order of their ids, and their grouping by Demszky et al. 2020, appendix (Ekman level).
+GOEMOTIONS = tuple(
+    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "
+    "embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse sadness "
+    "surprise neutral".split()
+)
+_GOEMOTIONS_GROUPS = {
+    "angry": "anger annoyance disapproval",
+    "disgust": "disgust",
+    "fear": "fear nervousness",
+    "happy": "joy amusement approval excitement gratitude love optimism relief pride admiration desire caring",
+    "sad": "sadness disappointment embarrassment grief remorse",
+    "surprise": "surprise realization confusion curiosity",
+    "neutral": "neutral",
+}
+# Indices into GOEMOTIONS to indices into LABELS.
+GOEMOTIONS_TO_LABEL = {
+    GOEMOTIONS.index(name): LABELS.index(label) for label, names in _GOEMOTIONS_GROUPS.items() for name in names.split()
+}
+
 # Valence of each label in [-1, 1]: how pleasant the feeling it names is. Surprise can be either and leans slightly to the good.
 VALENCE = {
     "angry": -0.9, "disgust": -0.8, "fear": -0.8, "happy": 1.0, "neutral": 0.0, "sad": -1.0, "surprise": 0.2,

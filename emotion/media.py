@@ -22,7 +22,7 @@ from emotion.readings import Frame, InputError
 SAMPLE_RATE = 16_000  # Hz, of all decoded sound: speech lies below 8 kHz, and both speech-to-text engines were trained at it
 MAX_DURATION_S = 600  # 10 minutes of sound or video: 38 MB of samples, and more than one mood
 MIN_DURATION_S = 0.1  # of sound: less holds no syllable, and down to 1 kHz the resampler's filter fits into it
-MAX_FILE_BYTES = 100_000_000  # 100 MB: 10 minutes of 1.3 Mbit/s video, or 9 minutes of sound as on a CD
+MAX_FILE_BYTES = 100 * 2**20  # 100 MB: 10 minutes of 1.4 Mbit/s video, or of sound as on a CD
 MAX_PIXELS = 40_000_000  # of a picture or video frame: a 36-megapixel photo or an 8K frame (33 million) is 120 MB as RGB
 MAX_TEXT_CHARS = 5_000  # about 900 words, 6 minutes of talk
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 384_000  # Hz; below: not sound; above: no converter makes it
@@ -183,8 +183,8 @@ def _file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     if os.path.getsize(path) == 0:
         raise InputError(f"{name} is empty: 0 bytes.")
     if os.path.getsize(path) > MAX_FILE_BYTES:
-        limits = f"{MAX_FILE_BYTES / 1e6:.0f} MB, and {MAX_DURATION_S} s ({MAX_DURATION_S / 60:g} minutes) of sound or video"
-        raise InputError(f"{name} is too large: {os.path.getsize(path) / 1e6:.0f} MB; the limit is {limits}.")
+        limits = f"{MAX_FILE_BYTES / 2**20:.0f} MB, and {MAX_DURATION_S} s ({MAX_DURATION_S / 60:g} minutes) of sound or video"
+        raise InputError(f"{name} is too large: {os.path.getsize(path) / 2**20:.0f} MB; the limit is {limits}.")
     try:
         # By descriptor, so that the file object has no name in which libav would see an extension to trust or an address to read.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb") as file:

@@ -10,7 +10,9 @@ FRAME = 1024  # samples, 64 ms: two periods of the lowest voice
 HOP = 320  # samples, 20 ms: 50 values a second
 MIN_HZ, MAX_HZ = 65.0, 600.0  # from a low man's voice to a shout
 TROUGH = 0.1  # YIN's absolute threshold, as in de Cheveigné & Kawahara 2002
-APERIODIC = 0.35  # a frame whose best period leaves more than this share unexplained is unvoiced; rough and breathy voices stay below
+APERIODIC = (
+    0.35  # a frame whose best period leaves more than this share unexplained is unvoiced; rough and breathy voices stay below
+)
 GATE_DB = 35.0  # frames this far under the loudest are background, voiced or not
 SILENCE_DB = -70.0  # full scale: below it a recording holds nothing but its converter's noise
 CHUNK = 2000  # frames at once: 40 s of sound in 64 MB

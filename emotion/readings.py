@@ -110,7 +110,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class TextReading(Reading):
-    """``words``: (word, how much it moved the reading), empty until explanations are computed; ``windows``: one per segment."""
+    """``words``: (word, how much it added to the probability of the reading's label), -1 to 1; ``windows``: one per segment."""
 
     modality = "text"
     words: tuple[tuple[str, float], ...] = ()
@@ -124,7 +124,8 @@ class TextReading(Reading):
 class SpeechReading(Reading):
     """``intensity``: calm, neutral, low or high. ``pitch_hz``: median F0, None when unvoiced. ``energy_db``: RMS level, dB full scale.
 
-    ``pitch``: F0 in Hz of every ``emotion.prosody.HOP`` samples, 0 where unvoiced; ``windows``: readings along time.
+    ``pitch``: F0 in Hz of every ``emotion.prosody.HOP`` samples, 0 where unvoiced; ``windows``: readings along time; ``attention``:
+    how much each stretch of ``attention_step`` seconds of the recording counted, from its beginning, summing to 1.
     """
 
     modality = "speech"
@@ -133,20 +134,30 @@ class SpeechReading(Reading):
     energy_db: float
     pitch: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
     windows: tuple[Window, ...] = field(default=(), repr=False)
+    attention: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
+    attention_step: float = 0.0
 
     def details(self) -> dict[str, Any]:
-        pitch_hz = None if self.pitch_hz is None else round(self.pitch_hz, 1)
-        return {"intensity": self.intensity, "pitch_hz": pitch_hz, "energy_db": round(self.energy_db, 1)}
+        return {
+            "intensity": self.intensity,
+            "pitch_hz": None if self.pitch_hz is None else round(self.pitch_hz, 1),
+            "energy_db": round(self.energy_db, 1),
+            "attention": {"step": round(self.attention_step, 3), "weights": [round(float(w), 5) for w in self.attention]},
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class FaceFrame:
-    """A face in one frame: ``time`` in seconds, ``box`` x, y, width, height in pixels, ``weight`` its share in the reading."""
+    """A face in one frame: ``time`` in seconds, ``box`` x, y, width, height in pixels, ``weight`` its share in the reading.
+
+    ``regions`` (6, 6): how much each part of the face, held upright, from its upper left spoke for the frame's own label; sums to 1.
+    """
 
     time: float
     box: tuple[int, int, int, int]
     probabilities: np.ndarray
     weight: float
+    regions: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -154,6 +165,7 @@ class FaceFrame:
             "box": list(self.box),
             "probabilities": named(self.probabilities),
             "weight": round(self.weight, DECIMALS),
+            "regions": [[round(float(share), 3) for share in row] for row in self.regions],
         }
 
 
@@ -315,14 +327,27 @@ def _text_reading(data: dict[str, Any]) -> TextReading:
 
 
 def _speech_reading(data: dict[str, Any]) -> SpeechReading:
+    attention = data.get("attention") or {"step": 0.0, "weights": ()}
     return SpeechReading(
-        vector(data["probabilities"]), _unit(data), str(data["intensity"]), data["pitch_hz"], float(data["energy_db"])
+        vector(data["probabilities"]),
+        _unit(data),
+        str(data["intensity"]),
+        data["pitch_hz"],
+        float(data["energy_db"]),
+        attention=_shares(attention["weights"], 1),
+        attention_step=float(_shares(attention["step"], 0)),
     )
 
 
 def _face_reading(data: dict[str, Any]) -> FaceReading:
     frames = tuple(
-        FaceFrame(float(f["time"]), tuple(map(int, f["box"])), vector(f["probabilities"]), float(f["weight"]))
+        FaceFrame(
+            float(f["time"]),
+            tuple(map(int, f["box"])),
+            vector(f["probabilities"]),
+            float(f["weight"]),
+            _shares(f.get("regions") or np.zeros((0, 0)), 2),
+        )
         for f in data.get("frames") or ()
     )
     counts = (int(data[name]) for name in ("faces", "frames_sampled", "frames_with_face"))
@@ -338,6 +363,13 @@ def vector(probabilities: dict[str, float]) -> np.ndarray:
     if not (np.isfinite(values).all() and (values >= 0).all() and abs(values.sum() - 1) < 0.01):
         raise ValueError(f"probabilities must be at least 0 and sum to 1, not {probabilities}")
     return values / values.sum()
+
+
+def _shares(values: Any, dimensions: int) -> np.ndarray:
+    result = np.array(values, np.float32)
+    if result.ndim != dimensions or not (np.isfinite(result) & (result >= 0)).all():
+        raise ValueError("shares must be numbers of at least 0")
+    return result
 
 
 def _unit(data: dict[str, Any]) -> float:

@@ -1,4 +1,8 @@
-"""The voice recogniser: how something is said. A convolutional network with attention over what librosa would measure."""
+"""The voice recogniser: how something is said.
+
+A committee of two kinds: a convolutional network with attention over what librosa would measure, and small networks with attention
+over what a speaker encoder, trained to tell thousands of voices apart, hears in the same sound.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -28,8 +32,15 @@ MARGIN = 15  # frames, 0.3 s, kept before and after the voice
 N_FRAME_FEATURES = N_MFCC + N_CHROMA + N_BANDS + 1 + 4  # and zero crossings, F0, voicing, level
 N_FEATURES = N_MELS + N_FRAME_FEATURES
 
+ENCODER_FRAME, ENCODER_HOP = 400, 160  # samples: what the speaker encoder was trained on, two frames of it in one of ours
+ENCODER_MELS = 40
+ENCODER_LEVEL_DB = -30.0
+STATES = 256  # width of the encoder's states
+STRIDE = 4  # frames from one moment that is read to the next
+
 WINDOW, STEP = 200, 100  # frames: long recordings are read in windows of 4 s, every 2 s
 BATCH = 16
+MAX_STRETCHES = 750  # of attention in a reading: a minute at the full resolution of 0.08 s
 
 MIN_VOICED_SECONDS, MIN_VOICED_SHARE = 0.2, 0.05  # less is a knock or noise with a chance period
 MIN_SPREAD = 0.05  # semitones: the flattest speech moves by ten times as much, a tone not at all
@@ -37,12 +48,16 @@ VOICED_SECONDS, VOICED_SHARE = 0.6, 0.3  # from which a reading counts fully: a 
 
 
 def filter_banks() -> dict[str, Tensor]:
-    """Mel (64, 513) and chroma (12, 513) filters by librosa. Training stores them with the weights: serving needs no librosa."""
+    """Mel (64, 513), chroma (12, 513) and the encoder's mel (40, 201) filters by librosa.
+
+    Training stores them with the weights: serving needs no librosa.
+    """
     import librosa
 
     mel = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=FRAME, n_mels=N_MELS)
     chroma = librosa.filters.chroma(sr=SAMPLE_RATE, n_fft=FRAME, n_chroma=N_CHROMA, tuning=0.0)
-    return {"mel": torch.from_numpy(mel), "chroma": torch.from_numpy(chroma)}
+    encoder = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=ENCODER_FRAME, n_mels=ENCODER_MELS)
+    return {name: torch.from_numpy(bank) for name, bank in (("mel", mel), ("chroma", chroma), ("encoder", encoder))}
 
 
 def features(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Prosody | None = None) -> Tensor:
@@ -78,6 +93,18 @@ def features(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Proso
         level[:, None],
     ]
     return torch.cat(columns, dim=1)
+
+
+def encoder_input(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Prosody | None = None) -> Tensor:
+    """Mel power as the speaker encoder takes it, float32 (2 t, 40), of the part that ``features`` gives t frames of."""
+    voice = voice or prosody.measure(samples)
+    first, last = voiced_span(voice)
+    scaled = np.asarray(samples, np.float32)[first * HOP : last * HOP] * min(
+        10 ** ((ENCODER_LEVEL_DB - voice.energy_db) / 20), 1e3
+    )
+    sound = nn.functional.pad(torch.from_numpy(scaled), (ENCODER_FRAME // 2, ENCODER_FRAME // 2 + ENCODER_HOP))
+    power = torch.fft.rfft(sound.unfold(0, ENCODER_FRAME, ENCODER_HOP) * torch.hann_window(ENCODER_FRAME)).abs().square()
+    return power[: 2 * (last - first + 1)] @ banks["encoder"].T
 
 
 def decibels(power: Tensor) -> Tensor:
@@ -134,7 +161,7 @@ def voiced_span(voice: prosody.Prosody) -> tuple[int, int]:
     return (max(0, int(voiced[0]) - MARGIN), min(end, int(voiced[-1]) + MARGIN)) if len(voiced) else (0, end)
 
 
-class SpeechNetwork(nn.Module):
+class SpectralNetwork(nn.Module):
     """CNN with attention pooling: features (n, t, 107) and their lengths (n,) to logits (n, 7).
 
     Log-mel bands go through two-dimensional convolutions, which find a pattern at any pitch; the other features through
@@ -177,19 +204,93 @@ class SpeechNetwork(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * heads * merged, len(LABELS)))
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        return self.attended(x, lengths)[0]
+
+    def attended(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and how much each head looked at each moment, (n, heads, t/4)."""
         inside = torch.arange(x.shape[1]) < lengths[:, None]  # (n, t)
         x = (x - self.mean) / self.scale * inside[:, :, None]
         mel = self.mel(x[:, None, :, :N_MELS].to(memory_format=torch.channels_last))  # (n, 4 width, t/4, 8)
         mel = mel.transpose(2, 3).flatten(1, 2)  # (n, 32 width, t/4)
         states = self.merge(torch.cat([mel, self.other(x[:, :, N_MELS:].transpose(1, 2))], dim=1)).float()  # (n, 128, t/4)
-        weights = self.attend(states, inside[:, ::4])  # (n, heads, t/4)
-        mean = torch.einsum("nht,nct->nhc", weights, states)
-        spread = torch.einsum("nht,nct->nhc", weights, states.square()) - mean.square()
-        return self.head(torch.cat([mean, (spread.clamp(min=0) + 1e-5).sqrt()], dim=2).flatten(1))
+        weights = attention(self.attention, states, inside[:, ::STRIDE])
+        return self.head(pooled(states, weights)), weights
 
-    def attend(self, states: Tensor, inside: Tensor) -> Tensor:
-        """How much each head looks at each moment: (n, heads, t/4), 0 beyond the end."""
-        return self.attention(states).float().masked_fill(~inside[:, None], float("-inf")).softmax(dim=2)
+
+class EncodedNetwork(nn.Module):
+    """Attention pooling over the encoder's states: (n, t/4, 256) and the lengths (n,) in frames to logits (n, 7)."""
+
+    def __init__(self, width: int = 128, dropout: float = 0.3, heads: int = 4):
+        super().__init__()
+        self.states = nn.Sequential(
+            nn.BatchNorm1d(STATES),
+            nn.Dropout(0.2),
+            nn.Conv1d(STATES, width, 1, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Conv1d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.attention = nn.Conv1d(width, heads, 1)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * heads * width, len(LABELS)))
+
+    def forward(self, encoded: Tensor, lengths: Tensor) -> Tensor:
+        return self.attended(encoded, lengths)[0]
+
+    def attended(self, encoded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and how much each head looked at each moment, (n, heads, t/4)."""
+        inside = torch.arange(encoded.shape[1]) * STRIDE < lengths[:, None]
+        states = self.states(encoded.transpose(1, 2)).float()
+        weights = attention(self.attention, states, inside)
+        return self.head(pooled(states, weights)), weights
+
+
+class SpeakerEncoder(nn.Module):
+    """Two layers of LSTM: mel power (n, 2 t, 40) to the mean states of every fourth frame, (n, t/4, 256).
+
+    The lower two of three layers of a speaker encoder (Wan et al. 2018), whose top forgets how something is said.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(ENCODER_MELS, STATES, num_layers=2, batch_first=True)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        states, _ = self.lstm(mel)
+        return nn.functional.avg_pool1d(states.transpose(1, 2), 2 * STRIDE, ceil_mode=True).transpose(1, 2)
+
+
+class SpeechNetwork(nn.Module):
+    """The committee: features (n, t, 107), mel power (n, 2 t, 40) and lengths (n,) in frames to the mean of all logits, (n, 7).
+
+    And to the mean of how much all heads of all members looked at each moment, (n, t/4).
+    """
+
+    def __init__(self, encoded: int = 4):
+        super().__init__()
+        self.spectral = SpectralNetwork()
+        self.encoder = SpeakerEncoder()
+        self.encoded = nn.ModuleList(EncodedNetwork() for _ in range(encoded))
+
+    def forward(self, x: Tensor, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        states = self.encoder(mel)
+        answers = [self.spectral.attended(x, lengths), *(member.attended(states, lengths) for member in self.encoded)]
+        logits, weights = zip(*answers, strict=True)
+        return torch.stack(logits).mean(dim=0), torch.stack(weights).mean(dim=(0, 2))
+
+
+def attention(layer: nn.Module, states: Tensor, inside: Tensor) -> Tensor:
+    """How much each head looks at each moment of states (n, c, t), (n, heads, t): 0 where ``inside`` (n, t) is not."""
+    return layer(states).float().masked_fill(~inside[:, None], float("-inf")).softmax(dim=2)
+
+
+def pooled(states: Tensor, weights: Tensor) -> Tensor:
+    """Mean and spread of each channel under each head's weights: (n, c, t) and (n, heads, t) to (n, 2 heads c)."""
+    mean = torch.einsum("nht,nct->nhc", weights, states)
+    spread = torch.einsum("nht,nct->nhc", weights, states.square()) - mean.square()
+    return torch.cat([mean, (spread.clamp(min=0) + 1e-5).sqrt()], dim=2).flatten(1)
 
 
 class Residual(nn.Module):
@@ -218,14 +319,14 @@ class SpeechRecogniser:
     def __init__(self, choice: Choice):
         state = tensors(choice.path)
         self.info, self.temperature = choice.info, choice.temperature or 1.0
-        self.banks = {name: state.pop(f"banks.{name}") for name in ("mel", "chroma")}
+        self.banks = {name: state.pop(f"banks.{name}") for name in ("mel", "chroma", "encoder")}
         self.network = SpeechNetwork(**config(choice.path)["network"])
         self.network.load_state_dict(state)
         self.network.eval()
 
     def predict(self, recordings: Sequence[np.ndarray]) -> np.ndarray:
         """Calibrated probabilities, float32 (n, 7), of recordings: float32 in [-1, 1], mono, 16 kHz, any length."""
-        results = [self._windows(features(samples, self.banks))[1].mean(axis=0) for samples in recordings]
+        results = [self._windows(samples, prosody.measure(samples))[1].mean(axis=0) for samples in recordings]
         return calibrate(np.stack(results), self.temperature) if results else np.zeros((0, len(LABELS)), np.float32)
 
     def read(self, samples: np.ndarray) -> SpeechReading | None:
@@ -236,7 +337,7 @@ class SpeechRecogniser:
         voice = prosody.measure(samples)
         if not is_voice(voice):
             return None
-        starts, logits = self._windows(features(samples, self.banks, voice))
+        starts, logits, looks = self._windows(samples, voice)
         offset = voiced_span(voice)[0]
         seconds = HOP / SAMPLE_RATE
         ends = [min(start + WINDOW, len(voice.f0) - offset) for start in starts]
@@ -252,19 +353,38 @@ class SpeechRecogniser:
             energy_db=voice.energy_db,
             pitch=voice.f0,
             windows=windows,
+            attention=_along(looks, [offset + start for start in starts], len(voice.f0)),
+            attention_step=_step(len(voice.f0)) * seconds,
         )
 
     @torch.inference_mode()
-    def _windows(self, x: Tensor) -> tuple[list[int], np.ndarray]:
-        """First frames and logits (w, 7) of the windows over features (t, 107); the last one ends where the voice ends."""
+    def _windows(self, samples: np.ndarray, voice: prosody.Prosody) -> tuple[list[int], np.ndarray, np.ndarray]:
+        """First frames, logits (w, 7) and attention (w, t/4) of the windows over the voice; the last one ends where the voice ends."""
+        x, mel = features(samples, self.banks, voice), encoder_input(samples, self.banks, voice)
         last = max(0, len(x) - WINDOW)
         starts = sorted({*range(0, last, STEP), last})
-        clips = [x[start : start + WINDOW] for start in starts]
-        lengths = torch.tensor([len(clip) for clip in clips])
-        parts = [
-            self.network(torch.stack(clips[i : i + BATCH]), lengths[i : i + BATCH]).numpy() for i in range(0, len(clips), BATCH)
-        ]
-        return starts, np.concatenate(parts)
+        length = min(WINDOW, len(x))
+        parts = []
+        for i in range(0, len(starts), BATCH):
+            some = starts[i : i + BATCH]
+            windows = torch.stack([x[start : start + length] for start in some])
+            encoded = torch.stack([mel[2 * start : 2 * (start + length)] for start in some])
+            parts.append([t.numpy() for t in self.network(windows, encoded, torch.full((len(some),), length))])
+        logits, looks = (np.concatenate(kind) for kind in zip(*parts, strict=True))
+        return starts, logits, looks
+
+
+def _step(frames: int) -> int:
+    """Frames to a stretch of attention: STRIDE of them, or a multiple that leaves at most MAX_STRETCHES."""
+    return STRIDE * -(-frames // (STRIDE * MAX_STRETCHES))
+
+
+def _along(looks: np.ndarray, starts: list[int], frames: int) -> np.ndarray:
+    """The attention of windows (w, t/4), which begin at ``starts``, over the stretches of a whole recording; sums to 1."""
+    step = _step(frames)
+    at = (np.array(starts)[:, None] + np.arange(looks.shape[1]) * STRIDE) // step
+    total = np.bincount(np.minimum(at, (frames - 1) // step).ravel(), looks.ravel(), minlength=(frames - 1) // step + 1)
+    return (total / total.sum()).astype(np.float32)
 
 
 def is_voice(voice: prosody.Prosody) -> bool:

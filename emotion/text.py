@@ -11,12 +11,16 @@ from torch import Tensor, nn
 from transformers.models.bert.modeling_bert import BertConfig, BertModel
 
 from emotion.fusion import calibrate
-from emotion.labels import LABELS
+from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import Segment, TextReading, Window
 from emotion.weights import Choice, config, tensors
 
 MAX_TOKENS = 128  # an utterance; of longer texts every stretch of 128 tokens is read and the readings are averaged
+EMOTIONS = len(GOEMOTIONS)
+EMOTION_GROUPS = [[i for i, of in GOEMOTIONS_TO_LABEL.items() if of == label] for label in range(len(LABELS))]
 BATCH = 32
+PIECES = 1.5  # to a word, at most, in a text that counts fully: English has 1.0 to 1.3, German 2, random letters 4
+MAX_WORDS = 60  # of which is told how they count
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
 
@@ -48,7 +52,9 @@ def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 class TextNetwork(nn.Module):
-    """BERT encoder, mean over the tokens, linear layer: (n, t) token ids and mask to logits (n, 7).
+    """BERT encoder, mean over the tokens, two linear layers: (n, t) token ids and mask to logits (n, 7) and (n, 28).
+
+    The first are of the seven labels, one of which holds; the second of the emotions of GoEmotions, any number of which may.
 
     The encoder has the shape of all-MiniLM-L6-v2 (Wang et al. 2020): 6 layers, 384 wide. The mean over tokens is how that model
     was trained to sum up a sentence.
@@ -69,53 +75,96 @@ class TextNetwork(nn.Module):
             ),
             add_pooling_layer=False,
         )
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, len(LABELS)))
+        self.dropout = nn.Dropout(0.2)
+        self.label = nn.Linear(width, len(LABELS))
+        self.emotions = nn.Linear(width, EMOTIONS)
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (n, t, width)
         share = mask.unsqueeze(2).to(states.dtype)
-        return self.head((states * share).sum(dim=1) / share.sum(dim=1))
+        mean = self.dropout((states * share).sum(dim=1) / share.sum(dim=1))
+        return self.label(mean), self.emotions(mean)
 
 
 class TextRecogniser:
     """A loaded text model. Thread-safe: nothing changes after loading."""
 
     def __init__(self, choice: Choice):
-        folder = choice.path
+        folder, settings = choice.path, config(choice.path)
         self.info, self.temperature = choice.info, choice.temperature or 1.0
+        self.thresholds = np.array(settings["thresholds"])
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.unknown = self.tokenizer.token_to_id("[UNK]")
-        self.network = TextNetwork(**config(folder)["network"])
+        self.network = TextNetwork(**settings["network"])
         self.network.load_state_dict(tensors(folder))
         self.network.eval()
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Calibrated probabilities, float32 (n, 7), of texts of any length; one without words gets the model's guess at nothing."""
-        stretches = [encode(self.tokenizer, text) for text in texts]
-        owner = np.repeat(np.arange(len(texts)), [len(s) for s in stretches])
-        rows = [row for stretch in stretches for row in stretch]
-        length = np.array([len(row) for row in rows], np.float64)
-        logits = self._logits(rows)
-        mean = np.zeros((len(texts), len(LABELS)))
-        np.add.at(mean, owner, logits * length[:, None])
-        total = np.bincount(owner, length, minlength=len(texts))
-        return calibrate(mean / np.maximum(total, 1.0)[:, None], self.temperature)
+        return calibrate(self._logits(texts)[0], self.temperature)
+
+    def shows(self, texts: Sequence[str]) -> np.ndarray:
+        """Which of the seven labels each text shows, bool (n, 7): any number of them, by the second reading of the network."""
+        return label_scores(self._logits(texts)[1]) > self.thresholds
 
     def read(self, text: str, confidence: float = 1.0, segments: Sequence[Segment] = ()) -> TextReading | None:
         """The Reading of a text, or None when it holds no word. ``confidence``: expected word accuracy of a transcript.
 
-        The reliability is the confidence times the share of words that the model knows: little for another language.
+        The reliability is the confidence, times the share of word pieces that the model knows, less where words fall into many pieces:
+        half as much for another language, a sixth for random letters.
         """
-        tokens = self.tokenizer.encode(normalise(text)).ids[1:-1]
-        if not re.search(r"\w", normalise(text)):
+        plain = normalise(text)
+        words = re.findall(r"\w+", plain)
+        if not words:
             return None
-        known = 1.0 - tokens.count(self.unknown) / len(tokens)
+        encoding = self.tokenizer.encode(plain)
+        tokens = encoding.ids[1:-1]
+        pieces = sum(re.search(r"\w", piece) is not None for piece in encoding.tokens[1:-1])
+        known = (1.0 - tokens.count(self.unknown) / len(tokens)) * min(1.0, PIECES * len(words) / pieces) ** 2
         said = [segment for segment in segments if re.search(r"\w", normalise(segment.text))]
         whole, *parts = self.predict([text, *(segment.text for segment in said)])
         windows = tuple(Window(s.start, s.end, part) for s, part in zip(said, parts, strict=True))
-        return TextReading(whole, confidence * known, windows=windows)
+        return TextReading(whole, confidence * known, self.words(text, int(whole.argmax())), windows)
 
     @torch.inference_mode()
-    def _logits(self, rows: list[list[int]]) -> np.ndarray:
+    def words(self, text: str, label: int) -> tuple[tuple[str, float], ...]:
+        """How much each word adds to the probability of a label, -1 to 1: what is lost when it alone is hidden (occlusion).
+
+        Of the first MAX_TOKENS pieces of the text and at most MAX_WORDS words, in the spelling that the model reads.
+        """
+        plain = normalise(text)
+        encoding = self.tokenizer.encode(plain)
+        inside = min(len(encoding.ids) - 1, MAX_TOKENS - 1)  # without the last, [SEP]
+        starts = np.array([start for start, _ in encoding.offsets[1:inside]])
+        spans = [match.span() for match in re.finditer(r"\S+", plain) if starts.size and match.start() <= starts[-1]][:MAX_WORDS]
+        starts = starts[starts < spans[-1][1]] if spans else starts
+        inside = 1 + len(starts)
+        mask = torch.ones(1 + len(spans), inside + 1, dtype=torch.long)  # the first row hides nothing
+        for row, (start, end) in zip(mask[1:], spans, strict=True):
+            row[1:inside] = torch.as_tensor((starts < start) | (starts >= end))
+        ids = torch.tensor([[*encoding.ids[:inside], encoding.ids[-1]]]).expand(len(mask), -1)
+        parts = [self.network(*pair)[0] for pair in zip(ids.split(BATCH), mask.split(BATCH), strict=True)]
+        probability = calibrate(torch.cat(parts).numpy(), self.temperature)[:, label]
+        return tuple(
+            (plain[start:end], float(probability[0] - p)) for (start, end), p in zip(spans, probability[1:], strict=True)
+        )
+
+    @torch.inference_mode()
+    def _logits(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Of the labels (n, 7) and of the emotions (n, 28); a longer text has the mean of its stretches, each as it is long."""
+        stretches = [encode(self.tokenizer, text) for text in texts]
+        rows = [row for stretch in stretches for row in stretch]
+        owner = np.repeat(np.arange(len(texts)), [len(s) for s in stretches])
+        length = np.array([len(row) for row in rows], np.float64)
+        share = (length / np.maximum(np.bincount(owner, length, minlength=len(texts)), 1.0)[owner])[:, None]
         parts = [self.network(*pad(rows[start : start + BATCH])) for start in range(0, len(rows), BATCH)]
-        return torch.cat(parts).numpy() if parts else np.zeros((0, len(LABELS)), np.float32)
+        means = np.zeros((len(texts), len(LABELS))), np.zeros((len(texts), EMOTIONS))
+        for mean, logits in zip(means, zip(*parts, strict=True), strict=False):
+            np.add.at(mean, owner, torch.cat(logits).numpy() * share)
+        return means
+
+
+def label_scores(emotion_logits: np.ndarray) -> np.ndarray:
+    """How surely any emotion of each label's group is there, (n, 28) to (n, 7), as if they came independently."""
+    absent = 1.0 / (1.0 + np.exp(emotion_logits))
+    return 1.0 - np.stack([absent[:, group].prod(axis=1) for group in EMOTION_GROUPS], axis=1)

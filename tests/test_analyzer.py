@@ -4,12 +4,16 @@ import threading
 
 import numpy as np
 import pytest
+import soundfile
+import torch
 
 import emotion
 from emotion import analyzer as analyzer_module
 from emotion.labels import LABELS
 from emotion.media import MAX_TEXT_CHARS, SAMPLE_RATE
 from emotion.readings import InputError
+from emotion.speech import MAX_STRETCHES
+from emotion.text import MAX_WORDS
 from tests.clips import ASTRONAUT, GLAD, spoken_video
 
 
@@ -53,6 +57,45 @@ def test_the_timeline_covers_the_clip(whole):
     assert all(1 <= span.mood <= 5 and span.modalities for span in whole.timeline)
 
 
+def test_the_answer_says_what_counted(whole):
+    voice, face, words = (whole.modalities[name] for name in ("speech", "face", "text"))
+    assert voice.attention.sum() == pytest.approx(1, abs=1e-4) and (voice.attention >= 0).all()
+    assert len(voice.attention) * voice.attention_step == pytest.approx(whole.duration, abs=0.2)
+    assert [word for word, _ in words.words] == whole.transcript.text.split()
+    for frame in face.frames:
+        assert frame.regions.shape == (6, 6) and frame.regions.sum() == pytest.approx(1, abs=1e-4) and (frame.regions >= 0).all()
+
+
+def test_a_word_counts_by_what_is_lost_without_it(analyzer):
+    reading = analyzer.text.read("I am furious about the delivery today")
+    counted = dict(reading.words)
+    assert max(counted, key=counted.get) == "furious" and counted["furious"] > 0.2
+    without = analyzer.text.predict(["I am about the delivery today"])[0]
+    assert reading.probabilities[0] - without[0] > 0.2  # as the hidden word says
+    assert all(-1 <= weight <= 1 for _, weight in reading.words)
+
+
+@pytest.mark.parametrize("text", ["!", "a", "so " * 500, "\u00e9t\u00e9 \u4f60\u597d ok", "word" * 300])
+def test_words_of_odd_texts(analyzer, text):
+    reading = analyzer.text.read(text)
+    assert reading is None if text == "!" else len(reading.words) == min(len(text.split()), MAX_WORDS)
+
+
+def test_attention_of_a_long_recording_stays_short(analyzer):
+    said, rate = soundfile.read(GLAD, dtype="float32")
+    minutes = np.tile(said, -(-150 * rate // len(said)))
+    voice = analyzer.speech.read(minutes)
+    assert len(voice.attention) <= MAX_STRETCHES and voice.attention.sum() == pytest.approx(1, abs=1e-4)
+    assert len(voice.attention) * voice.attention_step == pytest.approx(len(minutes) / rate, abs=0.5)
+
+
+def test_what_speaks_for_a_label_adds_up_to_its_logit(analyzer):
+    faces = torch.randn(3, 1, 48, 48)
+    network = analyzer.face.network
+    with torch.inference_mode():
+        torch.testing.assert_close(network.evidence(faces).mean((2, 3)), network(faces), atol=1e-4, rtol=1e-3)
+
+
 def test_a_given_text_replaces_the_transcription(analyzer, video):
     analysis = analyzer.analyze(text="I am so happy today!", video=video)
     assert analysis.transcript.engine == "typed" and "transcript" not in analysis.timings_ms
@@ -73,8 +116,23 @@ def test_the_mood_of_plain_sentences(analyzer, text, low, high):
 
 
 def test_case_punctuation_and_emoji_decide_nothing(analyzer):
-    plain, loud = analyzer.text.predict(["i lost my dog and i miss him", "I LOST my dog, and I miss him \N{FACE WITH TEARS OF JOY}"])
+    plain, loud = analyzer.text.predict(
+        ["i lost my dog and i miss him", "I LOST my dog, and I miss him \N{FACE WITH TEARS OF JOY}"]
+    )
     assert plain.argmax() == loud.argmax() == LABELS.index("sad")
+
+
+def test_a_text_counts_by_how_far_its_words_are_known(analyzer):
+    plain, foreign, letters = (
+        analyzer.text.read(text).reliability
+        for text in (
+            "i passed the exam but my best friend didn't",
+            "Ich bin heute sehr glücklich über das Wetter",
+            "xqzt kfjw plmqz wqrtz",
+        )
+    )
+    assert plain == 1 and letters < 0.25 < foreign < 0.7
+    assert analyzer.text.read("i passed the exam", confidence=0.4).reliability == pytest.approx(0.4)
 
 
 def test_a_long_text_is_read_to_its_end(analyzer):
@@ -91,6 +149,16 @@ def test_samples_and_file_give_the_same_voice(analyzer):
     other = analyzer.analyze(audio=(samples, rate), transcribe=False).modalities["speech"]
     np.testing.assert_allclose(one.probabilities, other.probabilities, atol=0.02)
     assert one.intensity in ("calm", "neutral", "low", "high") and 60 < one.pitch_hz < 500 and -60 < one.energy_db < 0
+
+
+def test_how_a_sentence_is_said_moves_the_answer(analyzer):
+    """And how near the microphone is does not."""
+    calm, lively = (soundfile.read(GLAD.parent / f"{name}.flac", dtype="float32")[0] for name in ("calm", "lively"))
+    readings = [analyzer.speech.read(samples) for samples in (calm, lively, 0.3 * lively)]
+    assert [LABELS[reading.probabilities.argmax()] for reading in readings] == ["neutral", "happy", "happy"]
+    assert readings[1].mood > readings[0].mood + 0.5
+    assert np.abs(readings[2].probabilities - readings[1].probabilities).max() < 0.02
+    assert readings[0].intensity == "calm" and readings[2].energy_db == pytest.approx(readings[1].energy_db - 10.5, abs=0.2)
 
 
 def test_audio_given_beside_a_video_replaces_its_sound(analyzer, video):

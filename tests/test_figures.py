@@ -12,7 +12,7 @@ from emotion import figures
 from emotion.labels import LABELS, MOOD_WORDS
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import HOP
-from emotion.readings import TextReading
+from emotion.readings import SpeechReading, TextReading
 
 PROBABILITIES = np.array([0.05, 0.02, 0.03, 0.6, 0.2, 0.06, 0.04], np.float32)
 
@@ -27,6 +27,11 @@ SIGHT = {
 
 def tone(hertz: float, seconds: float, level: float = 0.5) -> np.ndarray:
     return (level * np.sin(2 * np.pi * hertz * np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE)).astype(np.float32)
+
+
+def voice_reading(f0: np.ndarray, attention: tuple[float, ...] = ()) -> SpeechReading:
+    heard = {"intensity": "neutral", "pitch_hz": 200.0, "energy_db": -20.0}
+    return SpeechReading(PROBABILITIES, 1.0, **heard, pitch=f0, attention=np.array(attention, np.float32), attention_step=0.08)
 
 
 def linear(colour: str) -> np.ndarray:
@@ -128,23 +133,32 @@ def test_silence_is_drawn_as_silence():
 
 @pytest.mark.parametrize("count", [0, 1, 100, 5 * SAMPLE_RATE])
 def test_sound_of_any_length_makes_a_figure(count):
-    figure = figures.sound_figure(tone(200, 5)[:count], np.full(1 + count // HOP, 200, np.float32))
+    figure = figures.sound_figure(tone(200, 5)[:count], voice_reading(np.full(1 + count // HOP, 200, np.float32)))
     assert any(isinstance(t, go.Heatmap) for t in figure.data)
 
 
 def test_pitch_line_is_the_pitch_and_breaks_where_unvoiced():
     f0 = np.array([0, 0, 150, 151, 0, 0, 160, 0], np.float32)
-    line = next(t for t in figures.sound_figure(tone(150, 0.16), f0).data if t.name == "pitch")
+    figure = figures.sound_figure(tone(150, 0.16), voice_reading(f0))
+    line = next(t for t in figure.data if t.name == "pitch")
     assert np.array_equal(np.isnan(line.y), f0 == 0)
     assert line.y[2:4] == pytest.approx([150, 151])
     assert line.x[2] == pytest.approx(2 * HOP / SAMPLE_RATE)
     assert not line.connectgaps
+    assert figure.layout.yaxis4.range == figure.layout.yaxis.range and figure.layout.yaxis4.type == figure.layout.yaxis.type
+
+
+def test_attention_lies_over_the_spectrogram_at_its_times():
+    figure = figures.sound_figure(tone(150, 0.3), voice_reading(np.zeros(16, np.float32), (0.1, 0.7, 0.2)))
+    steps = next(t for t in figure.data if t.name == "attention")
+    assert steps.x == pytest.approx([0, 0.08, 0.16, 0.24]) and steps.y == pytest.approx([0.1, 0.7, 0.2, 0.2])
+    assert steps.line.shape == "hv" and steps.yaxis == "y3" and figure.layout.yaxis3.overlaying == "y"
 
 
 def test_ten_minutes_make_no_larger_figure_than_ten_seconds():
     noise = np.random.default_rng(0).normal(0, 0.1, 600 * SAMPLE_RATE).astype(np.float32)
-    long = figures.sound_figure(noise, np.full(1 + len(noise) // HOP, 150, np.float32)).to_json()
-    short = figures.sound_figure(noise[: 10 * SAMPLE_RATE], np.full(501, 150, np.float32)).to_json()
+    long = figures.sound_figure(noise, voice_reading(np.full(1 + len(noise) // HOP, 150, np.float32))).to_json()
+    short = figures.sound_figure(noise[: 10 * SAMPLE_RATE], voice_reading(np.full(501, 150, np.float32))).to_json()
     assert len(long) < 200_000
     assert len(long) < 2 * len(short)
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -211,6 +212,7 @@ def test_first_view_invites_and_says_what_it_is(open_page):
     for tab in ("Upload", "Webcam", "Text"):
         show(page, tab)
         assert page.locator(".notice").is_visible()
+        assert page.locator("#language").is_visible() == (tab != "Text")
 
 
 def test_typed_text_is_answered_and_all_parts_say_the_same(open_page):
@@ -226,6 +228,10 @@ def test_typed_text_is_answered_and_all_parts_say_the_same(open_page):
     assert bars(page, "#part-text") == pytest.approx(fused, abs=0.001)
     assert "Not part of this answer" in page.locator("#part-face").inner_text()
     assert page.locator("#transcript textarea").input_value() == "I am so glad that you came"
+    shown = page.locator("#words span").all()
+    assert " ".join(word.inner_text() for word in shown) == "i am so glad that you came"
+    strongest = max(shown, key=lambda word: float(word.evaluate("e => e.style.getPropertyValue('--share')")))
+    assert strongest.inner_text() == "glad"
     assert "100%" in page.locator("#shares").inner_text()
     assert "emotion-text" in page.locator("#details").inner_text()
 
@@ -483,6 +489,29 @@ def test_box_is_drawn_where_the_face_is_in_the_colour_of_its_label():
     assert tuple(drawn[100, 100]) == tuple(drawn[150, 140]) == (0xEB, 0xA8, 0x1C)
     assert tuple(drawn[100, 140]) == (128, 128, 128)  # inside
     assert np.array_equal(analysis.media.frames[0].image, before)
+
+
+def test_what_spoke_for_the_label_is_tinted_and_the_rest_is_not():
+    frame = face_analysis(1).modalities["face"].frames[0]
+    regions = np.zeros((6, 6), np.float32)
+    regions[5, 3] = 1.0  # the chin
+    drawn = frames.annotated(np.full((300, 400, 3), 128, np.uint8), replace(frame, regions=regions))
+    assert tuple(drawn[80, 130]) == (128, 128, 128)
+    red, green, _ = drawn[140, 147]
+    assert red > 150 > 128 > green  # toward pink
+
+
+def test_words_say_how_they_counted_and_are_escaped():
+    happy = np.eye(7, dtype=np.float32)[3]
+    reading = TextReading(happy, 1.0, (("<b>glad</b>", 0.4), ("not", -0.2), ("day", 0.0)))
+    said = wording.words(Analysis(Fusion(5.0, "happy", happy, 1.0, False, {"text": 1.0}), {"text": reading}))
+    assert "<b>glad" not in said and "&lt;b&gt;glad" in said
+    found = re.findall(r'class="(\w+)" style="--share:([\d.]+)" title="([^"]+)"', said)
+    assert found == [
+        ("for", "1.00", "+40 points of happy"),
+        ("against", "0.50", "-20 points of happy"),
+        ("for", "0.00", "+0 points of happy"),
+    ]
 
 
 def test_label_stays_in_a_picture_whose_face_fills_it():

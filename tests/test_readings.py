@@ -34,8 +34,17 @@ def vector(label, sureness=0.7):
 def whole():
     readings = {
         "text": TextReading(vector("happy"), 0.4, words=(("glad", 0.3),)),
-        "speech": SpeechReading(vector("neutral"), 0.9, intensity="high", pitch_hz=212.04, energy_db=-21.32),
-        "face": FaceReading(vector("sad"), 0.8, 1, 5, 4, (FaceFrame(0.2, (10, 20, 60, 60), vector("sad"), 1.0),)),
+        "speech": SpeechReading(
+            vector("neutral"), 0.9, "high", 212.04, -21.32, attention=np.array([0.25, 0.75], np.float32), attention_step=0.08
+        ),
+        "face": FaceReading(
+            vector("sad"),
+            0.8,
+            1,
+            5,
+            4,
+            (FaceFrame(0.2, (10, 20, 60, 60), vector("sad"), 1.0, np.full((6, 6), 1 / 36, np.float32)),),
+        ),
     }
     return Analysis(
         fusion=fuse(readings, {"text": 1, "speech": 1, "face": 1}),
@@ -52,7 +61,13 @@ def whole():
 def test_every_key_is_always_there(whole):
     empty = Analysis(fusion=fuse({}, {}), modalities={})
     assert list(whole.to_dict()) == TOP_KEYS == list(empty.to_dict())
-    assert empty.to_dict()["mood"] is empty.to_dict()["label"] is empty.to_dict()["probabilities"] is empty.to_dict()["transcript"] is None
+    assert (
+        empty.to_dict()["mood"]
+        is empty.to_dict()["label"]
+        is empty.to_dict()["probabilities"]
+        is empty.to_dict()["transcript"]
+        is None
+    )
     assert empty.to_dict()["modalities"] == {}
 
 
@@ -61,7 +76,9 @@ def test_is_plain_json_with_labels_in_order(whole):
     assert data == whole.to_dict()
     assert list(data["probabilities"]) == list(LABELS) and abs(sum(data["probabilities"].values()) - 1) < 1e-4
     assert data["modalities"]["speech"]["intensity"] == "high" and data["modalities"]["speech"]["pitch_hz"] == 212.0
+    assert data["modalities"]["speech"]["attention"] == {"step": 0.08, "weights": [0.25, 0.75]}
     assert data["modalities"]["face"]["frames"][0]["box"] == [10, 20, 60, 60]
+    assert data["modalities"]["face"]["frames"][0]["regions"] == [[0.028] * 6] * 6
     assert abs(sum(m["weight"] for m in data["modalities"].values()) - 1) < 1e-4
     assert data["transcript"]["segments"] == [{"start": 0.0, "end": 1.9, "text": "so glad"}]
 
@@ -88,8 +105,23 @@ def rounded(value):
         lambda d: {},
         lambda d: {**d, "modalities": {"gesture": d["modalities"]["text"]}},
         lambda d: {**d, "modalities": {"text": {**d["modalities"]["text"], "probabilities": {"happy": 1.0}}}},
-        lambda d: {**d, "modalities": {"text": {**d["modalities"]["text"], "probabilities": dict.fromkeys(LABELS, float("nan"))}}},
+        lambda d: {
+            **d,
+            "modalities": {"text": {**d["modalities"]["text"], "probabilities": dict.fromkeys(LABELS, float("nan"))}},
+        },
         lambda d: {**d, "modalities": {"text": {**d["modalities"]["text"], "reliability": 7}}},
+        lambda d: {**d, "modalities": {"speech": {**d["modalities"]["speech"], "attention": {"step": 0.1, "weights": [[1]]}}}},
+        lambda d: {**d, "modalities": {"speech": {**d["modalities"]["speech"], "attention": {"step": 0.1, "weights": [-1]}}}},
+        lambda d: {
+            **d,
+            "modalities": {"speech": {**d["modalities"]["speech"], "attention": {"step": float("nan"), "weights": []}}},
+        },
+        lambda d: {
+            **d,
+            "modalities": {
+                "face": {**d["modalities"]["face"], "frames": [{**d["modalities"]["face"]["frames"][0], "regions": [1, 2]}]}
+            },
+        },
     ],
 )
 def test_what_is_no_analysis_is_refused(whole, spoil):

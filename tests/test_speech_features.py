@@ -66,12 +66,27 @@ def test_pitch_in_octaves_about_150_hz(columns):
     assert np.median(octaves[65:85]) == pytest.approx(np.log2(260 / 150), abs=0.1)
 
 
+def test_what_the_speaker_encoder_hears(scaled, spectrum):
+    mel = speech.encoder_input(scaled, speech.filter_banks()).numpy()
+    sound = spectrum[0] * 10 ** ((speech.ENCODER_LEVEL_DB - speech.LEVEL_DB) / 20)
+    expected = librosa.feature.melspectrogram(
+        y=sound, sr=SAMPLE_RATE, n_fft=speech.ENCODER_FRAME, hop_length=speech.ENCODER_HOP, n_mels=40, pad_mode="constant"
+    ).T
+    assert len(mel) == len(expected) + 1  # an even number: two frames in one of the features
+    np.testing.assert_allclose(mel[:-1], expected, rtol=1e-2, atol=1e-6)
+
+
 def test_the_microphones_gain_changes_nothing(scaled):
     banks = speech.filter_banks()
-    torch.testing.assert_close(speech.features(scaled, banks), speech.features(scaled * np.float32(0.1), banks), atol=0.02, rtol=0)
+    quiet = scaled * np.float32(0.1)
+    torch.testing.assert_close(speech.features(scaled, banks), speech.features(quiet, banks), atol=0.02, rtol=0)
+    torch.testing.assert_close(speech.encoder_input(scaled, banks), speech.encoder_input(quiet, banks), atol=1e-6, rtol=0.01)
 
 
 def test_silence_before_and_after_is_cut(scaled):
     banks = speech.filter_banks()
     pause = np.zeros(2 * SAMPLE_RATE, np.float32)
-    assert len(speech.features(np.concatenate([pause, scaled, pause]), banks)) <= len(speech.features(scaled, banks)) + 2 * speech.MARGIN + 4
+    assert (
+        len(speech.features(np.concatenate([pause, scaled, pause]), banks))
+        <= len(speech.features(scaled, banks)) + 2 * speech.MARGIN + 4
+    )

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,9 +13,9 @@ import soundfile
 import torch
 
 from emotion import cli
-from emotion.labels import LABELS
+from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError
-from emotion.training import datasets, face, loop, metrics, speech
+from emotion.training import datasets, face, loop, metrics, speech, text
 from tests.test_prosody import voice
 
 
@@ -70,18 +71,44 @@ def test_emodb_leaves_boredom_out(tmp_path):
 def test_fer2013_parts(tmp_path):
     jpeg = cv2.imencode(".jpg", picture(0))[1].tobytes()
     folder = write_files(tmp_path, {"train/happy/a.jpg": jpeg, "validation/sad/b.jpg": jpeg, "test/fear/c.jpg": jpeg})
-    labels = {split: [LABELS[e.label] for e in datasets.load("face", "fer2013", folder, split)] for split in (None, "train", "test")}
+    labels = {
+        split: [LABELS[e.label] for e in datasets.load("face", "fer2013", folder, split)] for split in (None, "train", "test")
+    }
     assert labels == {None: ["fear", "sad"], "train": ["happy"], "test": ["fear"]}
 
 
 def test_goemotions_counts_rows_that_map_to_one_label(tmp_path):
     file = tmp_path / "goemotions_dev.tsv"
-    file.write_text("so glad\t17,13\ta\nhm\t27\tb\nmad and sad\t2,25\tc\n\"quoted\" cry\t16\td\n", "utf-8")
+    file.write_text('so glad\t17,13\ta\nhm\t27\tb\nmad and sad\t2,25\tc\n"quoted" cry\t16\td\n', "utf-8")
     examples = datasets.load("text", "goemotions", file)
     assert [(e.id, LABELS[e.label]) for e in examples] == [("a", "happy"), ("b", "neutral"), ("d", "sad")]
     assert len(list(datasets.goemotions_rows(datasets.Source(file), None))) == 3 + 1
     assert examples[2].item == '"quoted" cry'
-    assert set(datasets.GOEMOTIONS_TO_LABEL) == set(range(28))
+    assert set(GOEMOTIONS_TO_LABEL) == set(range(28))
+
+
+def test_texts_teach_what_is_known_of_them(tmp_path):
+    file = tmp_path / "goemotions_train.tsv"
+    file.write_text("mad and sad and furious\t2,25,3\tc\n", "utf-8")
+    rows = [*datasets.goemotions_rows(datasets.Source(file), None), datasets.Example("m", "No", LABELS.index("angry"), "meld-4")]
+    rows.append(datasets.Example("b", "It rained", -1, "b", valence=2.5))
+    wanted = text.Targets.of(rows)
+    assert wanted.labels[0, [LABELS.index("angry"), LABELS.index("sad")]].tolist() == [0.5, 0.5]
+    assert wanted.labels[1, LABELS.index("angry")] == 1 and wanted.labels.sum(axis=1).tolist() == [1, 1, 0]
+    assert wanted.emotions[0].nonzero().flatten().tolist() == [2, 3, 25] and not wanted.emotions[1:].any()
+    assert wanted.polarity[2].tolist() == pytest.approx([0.4, 0.6, 0]) and not wanted.polarity[:2].any()
+
+    def loss(row, label=None, emotions=0.0):
+        logits, others = torch.zeros(3, 7), torch.zeros(3, 28)
+        others[row] += emotions
+        if label:
+            logits[row, LABELS.index(label)] = 3.0
+        return float(wanted.loss(0.0)((logits, others), wanted))
+
+    assert loss(0, "sad") < loss(0) < loss(0, "happy") and loss(1, "angry") < loss(1)
+    assert loss(0, emotions=wanted.emotions[0] * 8 - 4) < loss(0)
+    assert loss(1, emotions=9.0) == loss(2, emotions=9.0) == pytest.approx(loss(0))  # their emotions are not known
+    assert loss(2, "neutral") < loss(2, "sad") < loss(2, "happy") and loss(2, "fear") == pytest.approx(loss(2, "sad"))
 
 
 def test_meld_isear_and_emobank(tmp_path):
@@ -92,7 +119,12 @@ def test_meld_isear_and_emobank(tmp_path):
     table("meld_dev_sent_emo.csv", ["Utterance", "Emotion", "Dialogue_ID", "Utterance_ID"], ["It’s fine, ok", "joy", 3, 1])
     table("meld_train_sent_emo.csv", ["Utterance", "Emotion", "Dialogue_ID", "Utterance_ID"], ["No", "anger", 4, 1])
     table("isear_train.csv", ["id", "emotion", "text"], [7, "shame", "x"], [7, "joy", "I passed"])
-    table("emobank_train_dev.csv", ["id", "split", "V", "A", "D", "text"], ["a", "train", 3, 3, 3, "t"], ["b", "dev", 4.2, 3, 3, "d"])
+    table(
+        "emobank_train_dev.csv",
+        ["id", "split", "V", "A", "D", "text"],
+        ["a", "train", 3, 3, 3, "t"],
+        ["b", "dev", 4.2, 3, 3, "d"],
+    )
     assert [e.item for e in datasets.load("text", "meld", tmp_path)] == ["It’s fine, ok"]
     assert [e.item for e in datasets.load("text", "meld", tmp_path, "all")] == ["It’s fine, ok", "No"]
     assert [(e.item, e.group) for e in datasets.load("text", "isear", tmp_path / "isear_train.csv")] == [("I passed", "isear-7")]
@@ -115,7 +147,9 @@ def test_figures_by_hand():
     truth = np.array([LABELS.index(label) for label in ("angry", "happy", "happy", "happy")])
     found = metrics.report(p, truth)
     assert found["accuracy"] == 0.5 and found["uar"] == pytest.approx((1 + 1 / 3) / 2)
-    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2) and found["weighted_f1"] == pytest.approx((2 / 3 + 3 * 1 / 2) / 4)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2) and found["weighted_f1"] == pytest.approx(
+        (2 / 3 + 3 * 1 / 2) / 4
+    )
     assert found["ece"] == pytest.approx(0.38) and found["confusion"][LABELS.index("happy")][LABELS.index("sad")] == 1
     assert metrics.report(p, truth, restrict=True)["accuracy"] == 0.5  # sad is no longer there, and the rest is a tie for angry
 
@@ -142,6 +176,27 @@ def test_class_weights_balance():
     full = loop.balanced_weights(labels, 1.0)
     np.testing.assert_allclose(full * np.bincount(labels), (full * np.bincount(labels))[0])
     assert (full[labels]).mean() == pytest.approx(1.0)
+
+
+def test_rows_without_a_label_leave_the_loss_finite():
+    loss = loop.balanced_loss(np.zeros(0, int), 0.5, 0.1)
+    assert float(loss(torch.randn(3, 7), torch.zeros(3, 7))) == 0
+
+
+def test_another_recording_under_the_same_name_is_another_training():
+    one, other = (datasets.Example("a", np.full(5, value, np.float32), 1, "a") for value in (0.1, 0.2))
+    assert loop.fingerprint([one]) == loop.fingerprint([replace(one)]) != loop.fingerprint([other])
+    assert len({loop.fingerprint(rows) for rows in ([one], [replace(one, label=2)], [one, other], [])}) == 4
+
+
+def test_thresholds_are_the_best_and_several_labels_count():
+    truth = np.zeros((40, 7), bool)
+    truth[:10, 0] = truth[5:20, 3] = True
+    scores = np.where(truth, 0.42, 0.3)
+    thresholds = metrics.best_thresholds(scores, truth)
+    assert 0.3 <= thresholds[0] < 0.42 and 0.3 <= thresholds[3] < 0.42 and thresholds[1] == 0.5
+    assert metrics.macro_f1_multilabel(scores > thresholds, truth) == pytest.approx(2 / 7)
+    assert metrics.macro_f1_multilabel(~truth, truth) == 0
 
 
 def test_copies_of_a_picture_are_found_and_others_are_not():
@@ -173,7 +228,7 @@ def test_interrupted_training_goes_on_to_the_same_weights(tmp_path):
 
         recipe = loop.Recipe(epochs=4, batch_size=8, learning_rate=0.01)
         try:
-            return loop.fit(network, stopping, 4, recipe, class_weights=np.ones(7), checkpoint=checkpoint)
+            return loop.fit(network, stopping, 4, recipe, loss=loop.balanced_loss(np.arange(7), 1.0, 0.1), checkpoint=checkpoint)
         except Stop:
             return None
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from emotion.figures import COLOURS
+from emotion.figures import ATTENTION, COLOURS
 from emotion.labels import LABELS
 from emotion.readings import Analysis, FaceFrame, FaceReading
 
 MAX_SHOWN = 8
+TINT = 0.6  # how much of the picture is covered where the face spoke most for the label
 SIDE = 480  # pixels, longer side: about 25 kB as JPEG, 200 kB for all
 QUALITY = 80
 FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.75
@@ -39,12 +40,16 @@ def views(analysis: Analysis) -> list[View]:
 
 
 def annotated(image: np.ndarray, frame: FaceFrame) -> np.ndarray:
-    """``image``, uint8 RGB, at most SIDE long, with the face's box in its label's colour and the label above it, or below at the edge."""
+    """``image``, uint8 RGB, at most SIDE long, with the face's box in its label's colour and the label above it, or below at the edge.
+
+    Within the box the colour of attention lies over what spoke for the label.
+    """
     shrink = min(1.0, SIDE / max(image.shape[:2]))
     drawn = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image.copy()
     x, y, width, height = (round(value * shrink) for value in frame.box)
     colour = _rgb(COLOURS[_label(frame)])
     text = f"{_label(frame)} {frame.probabilities.max():.0%}"
+    _tint(drawn[max(y, 0) : y + height, max(x, 0) : x + width], frame.regions)
     (text_width, text_height), _ = cv2.getTextSize(text, FONT, SCALE, 2)
     tag_width, tag_height = text_width + 12, text_height + 12
     left = int(np.clip(x - 1, 0, max(0, drawn.shape[1] - tag_width)))
@@ -54,6 +59,14 @@ def annotated(image: np.ndarray, frame: FaceFrame) -> np.ndarray:
     ink = DARK if np.dot(colour, (0.299, 0.587, 0.114)) > 140 else LIGHT
     cv2.putText(drawn, text, (left + 6, top + 6 + text_height), FONT, SCALE, ink, 2, cv2.LINE_AA)
     return drawn
+
+
+def _tint(face: np.ndarray, regions: np.ndarray) -> None:
+    """Colour a part of a picture in place, by how much each region counted."""
+    if not regions.any() or not face.size:
+        return
+    share = cv2.resize(regions / regions.max(), face.shape[1::-1], interpolation=cv2.INTER_LINEAR)[:, :, None] * TINT
+    face[:] = (face * (1 - share) + np.array(_rgb(ATTENTION)) * share).astype(np.uint8)
 
 
 def _view(image: np.ndarray, frame: FaceFrame) -> View:

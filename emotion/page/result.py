@@ -11,7 +11,7 @@ from emotion.labels import MODALITIES
 from emotion.media import MAX_TEXT_CHARS
 from emotion.page import wording
 from emotion.page.frames import views
-from emotion.readings import Analysis, SpeechReading
+from emotion.readings import Analysis
 
 
 def shown_weight(weight: float) -> float:
@@ -88,6 +88,7 @@ class ResultPanel:
                 )
                 self.apply = gr.Button("Apply", scale=1, min_width=90, elem_id="apply")
             self.note = gr.HTML(padding=False, elem_id="transcript-note")
+            self.words = gr.HTML(padding=False, elem_id="words")
 
     @property
     def fusion_outputs(self) -> list:
@@ -98,7 +99,7 @@ class ResultPanel:
     def text_outputs(self) -> list:
         """What changes with the text."""
         part = self.parts["text"]
-        return [*self.fusion_outputs, part.heading, part.plot, self.transcript, self.note, self.details]
+        return [*self.fusion_outputs, part.heading, part.plot, self.transcript, self.note, self.words, self.details]
 
     @property
     def outputs(self) -> list:
@@ -123,6 +124,7 @@ class ResultPanel:
             **self._show_part("text", analysis),
             self.transcript: analysis.transcript.text if analysis.transcript else "",
             self.note: wording.transcript_note(analysis),
+            self.words: wording.words(analysis),
             self.details: wording.details(analysis),
         }
 
@@ -149,5 +151,4 @@ class ResultPanel:
         if samples is None:
             return {self.sound: gr.Column(visible=False), self.sound_plot: gr.skip()}
         voice = analysis.modalities.get("speech")
-        pitch = voice.pitch if isinstance(voice, SpeechReading) else None
-        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, pitch)}
+        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, voice)}

@@ -8,7 +8,7 @@ from emotion.page.answering import Source
 
 
 def build(analyzer: Analyzer) -> list[Source]:
-    with gr.Tab("Text", id="text"):
+    with gr.Tab("Text", id="text", elem_id="text-tab"):
         typed = gr.Textbox(
             label="A sentence or a few",
             placeholder="How was your day?",

@@ -13,7 +13,7 @@ ENDINGS = ".wav .mp3 .flac .ogg .opus .m4a .webm .mp4 .mov .mkv .avi .png .jpg .
 def build(analyzer: Analyzer) -> list[Source]:
     with gr.Tab("Upload", id="upload"):
         file = gr.File(
-            label=f"Sound, video or picture, up to {media.MAX_DURATION_S // 60} minutes and {media.MAX_FILE_BYTES // 10**6} MB",
+            label=f"Sound, video or picture, up to {media.MAX_DURATION_S // 60} minutes and {media.MAX_FILE_BYTES // 2**20} MB",
             file_types=["audio", "video", "image", *ENDINGS],
             type="filepath",
             height=150,

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from emotion.figures import COLOURS, MOOD_COLOURS
-from emotion.labels import MOOD_WORDS, mood_word
+from emotion.labels import LABELS, MOOD_WORDS, mood_word
 from emotion.page.frames import View
-from emotion.readings import Analysis, FaceReading, Reading, SpeechReading
+from emotion.readings import Analysis, FaceReading, Reading, SpeechReading, TextReading
 
 NAMES = {"text": "Words", "speech": "Voice", "face": "Face", "transcript": "Speech to text"}
 STAGES = {
@@ -40,7 +40,8 @@ INVITATION = """<div class="invitation"><b>No answer yet</b>
 Record a sentence, upload a clip, film yourself or type something. The mood and how it came about appear here.</div>"""
 
 SOUND = """<div class="section"><h3>The sound</h3>
-<p>Waveform above; below it how strong each pitch is over time, the white line being the pitch of the voice.</p></div>"""
+<p>Waveform above; below it how strong each pitch is over time, the white line being the pitch of the voice and the pink steps where
+the voice model's attention lay.</p></div>"""
 
 DEVICE_TROUBLE = '<div class="device-trouble" role="alert"></div>'
 
@@ -127,6 +128,26 @@ def transcript_note(analysis: Analysis) -> str:
     )
 
 
+def words(analysis: Analysis) -> str:
+    """The words as the model read them, each marked by how much it spoke for the label of the words, or against it."""
+    reading = analysis.modalities.get("text")
+    if not isinstance(reading, TextReading) or not reading.words:
+        return ""
+    label = LABELS[int(reading.probabilities.argmax())]
+    most = max(abs(weight) for _, weight in reading.words) or 1.0
+    marked = " ".join(
+        f'<span class="{"for" if weight >= 0 else "against"}" style="--share:{abs(weight) / most:.2f}" '
+        f'title="{100 * weight:+.0f} points of {label}">{escape(word)}</span>'
+        for word, weight in reading.words
+    )
+    said = analysis.transcript.text.split() if analysis.transcript else reading.words
+    part = f" (the first {len(reading.words)} words)" if len(said) > len(reading.words) else ""
+    return (
+        f'<div class="section words" style="--colour:{COLOURS[label]}"><p>{marked}{" ..." if part else ""}</p><p>What counted{part}: the more a word is filled, the '
+        f"more of “{label}” is lost without it; underlined words speak against it.</p></div>"
+    )
+
+
 def frames(views: Sequence[View], still: bool) -> str:
     """Pictures with the face's box and label, within the page itself: no file of them is kept."""
     figures = "".join(
@@ -135,7 +156,10 @@ def frames(views: Sequence[View], still: bool) -> str:
         for view in views
     )
     kind = "frames still" if still else "frames"
-    return f'<div class="section"><h3>Where the face was read</h3><div class="{kind}">{figures}</div></div>'
+    return (
+        '<div class="section"><h3>Where the face was read</h3><p>The pinker a part of the face, the more it spoke for the label.'
+        f'</p><div class="{kind}">{figures}</div></div>'
+    )
 
 
 def details(analysis: Analysis) -> str:

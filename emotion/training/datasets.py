@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import soundfile
 
-from emotion.labels import LABELS, to_label
+from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS, to_label
 from emotion.media import decode_audio, from_samples
 from emotion.readings import InputError
 
@@ -28,7 +28,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 class Example:
     """``item``: a text, samples (n,) at 16 kHz, or a uint8 image; ``label`` an index into LABELS, -1 where there is none.
 
-    ``valence`` is a human rating from 1 to 5, where the set has one; ``targets`` the indices of all labels of a multi-label row.
+    ``valence`` is a human rating from 1 to 5, where the set has one; ``emotions`` the indices into GOEMOTIONS of all that a row was given.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Example:
     label: int
     group: str
     valence: float | None = None
-    targets: tuple[int, ...] = ()
+    emotions: tuple[int, ...] = ()
 
 
 class Source:
@@ -86,7 +86,9 @@ def _wanted(part: str, split: str | None) -> bool:
 
 # --- voice ---------------------------------------------------------------------------------------------------------------
 
-_RAVDESS_LABELS = dict(zip(range(1, 9), "neutral neutral happy sad angry fear disgust surprise".split(), strict=True))  # 02 is calm
+_RAVDESS_LABELS = dict(
+    zip(range(1, 9), "neutral neutral happy sad angry fear disgust surprise".split(), strict=True)
+)  # 02 is calm
 _EMODB_LABELS = {"W": "angry", "E": "disgust", "A": "fear", "F": "happy", "T": "sad", "N": "neutral"}  # L, boredom, has no label
 
 
@@ -136,33 +138,23 @@ def _grey(data: bytes) -> np.ndarray:
 
 # --- text ----------------------------------------------------------------------------------------------------------------
 
-# The grouping of the 27 emotions by Demszky et al. 2020, appendix (Ekman level), as index ranges of their label names.
-_GOEMOTIONS_NAMES = (
-    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "
-    "embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse sadness "
-    "surprise neutral"
-).split()
-_GOEMOTIONS_GROUPS = {
-    "angry": "anger annoyance disapproval",
-    "disgust": "disgust",
-    "fear": "fear nervousness",
-    "happy": "joy amusement approval excitement gratitude love optimism relief pride admiration desire caring",
-    "sad": "sadness disappointment embarrassment grief remorse",
-    "surprise": "surprise realization confusion curiosity",
-    "neutral": "neutral",
-}
-GOEMOTIONS_TO_LABEL = {
-    _GOEMOTIONS_NAMES.index(name): LABELS.index(label) for label, names in _GOEMOTIONS_GROUPS.items() for name in names.split()
-}
-
 
 def goemotions_rows(source: Source, split: str | None) -> Iterator[Example]:
-    """Every row, with all its labels in ``targets``; ``label`` is -1 where they are not exactly one of the seven."""
+    """Every row, with all its ``emotions``; ``label`` is -1 where they are not of exactly one of the seven."""
     for name in _text_files(source, "goemotions", ".tsv", split):
         for line in source.read(name).decode("utf-8").splitlines():
             text, ids, row_id = line.split("\t")
-            targets = tuple(sorted({GOEMOTIONS_TO_LABEL[int(i)] for i in ids.split(",")}))
-            yield Example(row_id, text, targets[0] if len(targets) == 1 else -1, row_id, targets=targets)
+            emotions = tuple(int(i) for i in ids.split(","))
+            labels = {GOEMOTIONS_TO_LABEL[i] for i in emotions}
+            yield Example(row_id, text, labels.pop() if len(labels) == 1 else -1, row_id, emotions=emotions)
+
+
+def labels_shown(rows: Sequence[Example]) -> np.ndarray:
+    """Which of the seven labels the emotions of each row belong to, bool (n, 7)."""
+    shown = np.zeros((len(rows), len(LABELS)), bool)
+    for row, example in zip(shown, rows, strict=True):
+        row[[GOEMOTIONS_TO_LABEL[i] for i in example.emotions]] = True
+    return shown
 
 
 def _goemotions(source: Source, split: str | None) -> Iterator[Example]:

@@ -20,6 +20,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of ``metrics.report`` with the data set's name and the model's; for EmoBank the rank correlation with valence.
 
+    For GoEmotions also the macro-F1 over all rows, those of several labels too, by the model's second reading.
     With ``out_of_fold`` the probabilities are those that cross-validation stored beside the weights; every clip must have one.
     """
     assert modality in MODALITIES
@@ -32,9 +33,11 @@ def evaluate(
         probabilities = predict(getattr(analyzer, modality), examples)
     head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": choice.info.to_dict()}
     if all(e.valence is not None for e in examples):
-        rated = [e.valence for e in examples]
-        return head | {"n": len(examples), "spearman": float(spearmanr(mood(probabilities), rated).statistic)}
+        return head | {"n": len(examples), "spearman": rank_correlation(probabilities, examples)}
     truth = np.array([e.label for e in examples])
+    if dataset == "goemotions":
+        rows = list(datasets.goemotions_rows(datasets.Source(path), split))
+        head |= {"n_multilabel": len(rows), "macro_f1_multilabel": multilabel(analyzer.text, rows)}
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": _mood_medians(probabilities, truth)}
 
 
@@ -42,6 +45,17 @@ def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
     """Probabilities (n, 7) of all examples."""
     parts = [recogniser.predict([e.item for e in examples[i : i + BATCH]]) for i in range(0, len(examples), BATCH)]
     return np.concatenate(parts)
+
+
+def rank_correlation(probabilities: np.ndarray, rated: list[Example]) -> float:
+    """Spearman's rank correlation of the mood of probabilities (n, 7) with rated valence, -1 to 1."""
+    return float(spearmanr(mood(probabilities), [e.valence for e in rated]).statistic)
+
+
+def multilabel(recogniser: Any, rows: list[Example]) -> float:
+    """Macro-F1 of the labels that a text recogniser finds in rows of GoEmotions, any number in each."""
+    shown = np.concatenate([recogniser.shows([e.item for e in rows[i : i + BATCH]]) for i in range(0, len(rows), BATCH)])
+    return metrics.macro_f1_multilabel(shown, datasets.labels_shown(rows))
 
 
 def _mood_medians(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:

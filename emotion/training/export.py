@@ -168,7 +168,11 @@ def update_entry(file: Path, role: str, folder: Path, values: dict[str, Any]) ->
     content = yaml.load(file.read_text("utf-8"))
     for entry in content[role]:
         if entry.get("path") and (file.parent / entry["path"]).resolve() == folder.resolve():
-            entry.update(values)
+            for key, value in values.items():
+                if isinstance(value, dict) and key in entry:
+                    entry[key].update(value)  # in place: what stands after it in the file stays
+                else:
+                    entry[key] = value
             with file.open("w", encoding="utf-8") as stream:
                 yaml.dump(content, stream)
             return True

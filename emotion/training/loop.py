@@ -11,18 +11,20 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from emotion.labels import LABELS
+from emotion.training.datasets import Example
 
 log = logging.getLogger(__name__)
 
 ENOUGH = 100  # held-out examples from which a temperature is worth fitting
 
-Batch = tuple[tuple[Tensor, ...], Tensor]  # what the network takes, target probabilities (n, 7)
+Batch = tuple[tuple[Tensor, ...], Any]  # what the network takes, what the loss takes beside the network's output
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,14 @@ def fit(
     steps_per_epoch: int,
     recipe: Recipe,
     *,
-    class_weights: np.ndarray,
+    loss: Callable[[Any, Any], Tensor],
     checkpoint: Path,
     score: Callable[[nn.Module], float] | None = None,
     parameter_groups: list[dict] | None = None,
 ) -> nn.Module:
     """Train ``network`` and return its averaged copy, in evaluation mode.
 
-    ``batches(epoch, rng)`` yields one epoch. ``class_weights`` (7,) scale each target's loss. After every epoch the state goes to
+    ``batches(epoch, rng)`` yields one epoch. ``loss(output, target)`` is that of a batch. After every epoch the state goes to
     ``checkpoint``, and a later call with the same path goes on from there. ``score`` is only logged: it never picks an epoch.
     """
     total = recipe.epochs * steps_per_epoch
@@ -62,24 +64,23 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, total, recipe.warmup))
     averaged = copy.deepcopy(network).requires_grad_(False)
     first, step = _resume(checkpoint, network, averaged, optimizer, schedule)
-    weights = torch.as_tensor(class_weights, dtype=torch.float32)
     for epoch in range(first, recipe.epochs):
         start, losses = time.monotonic(), []
         rng = np.random.default_rng([recipe.seed, epoch])
         torch.manual_seed(recipe.seed * 10_000 + epoch)
         network.train()
-        for inputs, targets in batches(epoch, rng):
+        for inputs, target in batches(epoch, rng):
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bfloat16()):
-                logits = network(*inputs)
-            loss = soft_cross_entropy(logits.float(), targets, weights, recipe.label_smoothing)
+                output = network(*inputs)
+            error = loss(output, target)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            error.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             schedule.step()
             step += 1
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
-            losses.append(loss.item())
+            losses.append(error.item())
         note = f"  score {score(averaged.eval()):.4f}" if score else ""
         seconds = time.monotonic() - start
         log.info("epoch %d/%d  loss %.4f%s  %.0f s", epoch + 1, recipe.epochs, np.mean(losses), note, seconds)
@@ -87,16 +88,23 @@ def fit(
     return averaged.eval()
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
-    """Weighted cross-entropy against target probabilities (n, 7), each row scaled by the mean weight of its target."""
-    smooth = targets * (1 - smoothing) + smoothing / len(LABELS)
-    per_row = -(smooth * logits.log_softmax(dim=1)).sum(dim=1)
-    row_weight = targets @ weights
-    return (per_row * row_weight).sum() / row_weight.sum()
+def balanced_loss(labels: np.ndarray, power: float, smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """Cross-entropy of logits (n, 7) against target probabilities (n, 7), a row weighing as its target does by balanced_weights."""
+    weights = torch.as_tensor(balanced_weights(labels, power), dtype=torch.float32)
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        smooth = targets * (1 - smoothing) + smoothing / len(LABELS)
+        per_row = -(smooth * logits.float().log_softmax(dim=1)).sum(dim=1)
+        row_weight = targets @ weights
+        return (per_row * row_weight).sum() / row_weight.sum().clamp(min=1e-9)
+
+    return loss
 
 
 def balanced_weights(labels: np.ndarray, power: float) -> np.ndarray:
     """Class weights n_c ** -power, averaging 1 over the examples: 1 balances fully, 0.5 halves the imbalance, 0 leaves it."""
+    if not len(labels):
+        return np.ones(len(LABELS))
     counts = np.bincount(labels, minlength=len(LABELS)).astype(float)
     weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -power, 0.0)
     return weights * counts.sum() / (weights * counts).sum()
@@ -120,6 +128,14 @@ def held_out(groups: list[str], share: float = 0.1) -> np.ndarray:
     return np.array([zlib.crc32(group.encode()) % 1000 < share * 1000 for group in groups])
 
 
+def split(examples: list[Example]) -> tuple[list[Example], list[Example]]:
+    """What is trained on, and the held-out tenth."""
+    held = held_out([e.group for e in examples])
+    return [e for e, hold in zip(examples, held, strict=True) if not hold], [
+        e for e, hold in zip(examples, held, strict=True) if hold
+    ]
+
+
 def checkpoint_folder() -> Path:
     """Where checkpoints live: EMOTION_CHECKPOINTS, else the user's cache."""
     folder = Path(os.environ.get("EMOTION_CHECKPOINTS") or Path.home() / ".cache" / "emotion" / "checkpoints")
@@ -137,10 +153,19 @@ def adapted(recipe: Recipe, goes_on: bool, epochs: int | None, examples: int) ->
     )
 
 
-def checkpoint_for(name: str, dataset: tuple[str, str] | None, recipe: Recipe) -> Path:
-    """A checkpoint of its own for each model, data set and recipe, so that another training is never taken up by mistake."""
+def checkpoint_for(name: str, dataset: str | None, recipe: Recipe) -> Path:
+    """A checkpoint of its own for each model, data set (its fingerprint, None for the bundled model's) and recipe."""
     key = hashlib.sha256(f"{dataset} {recipe}".encode()).hexdigest()[:12]
     return checkpoint_folder() / f"{name}-{key}.ckpt"
+
+
+def fingerprint(examples: list[Example]) -> str:
+    """Of names, labels and contents: another when a clip came, went, changed or got another label."""
+    digest = hashlib.sha256()
+    for example in examples:
+        content = example.item.encode() if isinstance(example.item, str) else np.ascontiguousarray(example.item).tobytes()
+        digest.update(f"{example.id} {example.label} {example.valence} {example.emotions}".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def fast_bfloat16() -> bool:

@@ -43,3 +43,20 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
     bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     gaps = [abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
     return float(sum(gaps))
+
+
+def macro_f1_multilabel(shown: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over the labels of the F1 of each, where any number of labels may hold: bool (n, 7) both."""
+    both, either = (shown & truth).sum(axis=0), shown.sum(axis=0) + truth.sum(axis=0)
+    return float((2 * both / np.maximum(either, 1)).mean())
+
+
+def best_thresholds(scores: np.ndarray, truth: np.ndarray) -> list[float]:
+    """For each label the threshold of its scores (n, 7) with the best F1, of a grid of hundredths; 0.5 where none has the label."""
+    grid = np.arange(1, 100) / 100
+    best = []
+    for score, right in zip(scores.T, truth.T, strict=True):
+        shown = score[:, None] > grid
+        f1 = 2 * (shown & right[:, None]).sum(axis=0) / np.maximum(shown.sum(axis=0) + right.sum(), 1)
+        best.append(float(grid[f1.argmax()]) if right.any() else 0.5)
+    return best
