@@ -51,7 +51,7 @@ CARD = export.Card(
     licence="other",
     about="""
 all-MiniLM-L6-v2 (Wang et al. 2020), 6 layers of width 384, its vocabulary cut to 12,800 entries, with a mean over the tokens and two
-new layers: 15.5 M parameters, 10.6 M multiply-adds a token. Fine-tuned on single utterances, half of the time without punctuation and
+new layers: 15.6 M parameters, 10.6 M multiply-adds a token. Fine-tuned on single utterances, half of the time without punctuation and
 always in lower case without emoji, as speech to text writes them. A row with several emotions counts for each in equal parts; names
 are drawn at random. A second layer learns the 28 emotions of GoEmotions beside it, and sentences of rated valence teach how good, bad
 or plain a sentence is. A tenth, chosen by a hash (of the row, the ISEAR writer, the MELD dialogue), is held out for the calibration.""",
