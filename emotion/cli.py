@@ -1,6 +1,7 @@
 """The command line: python -m emotion analyze | evaluate | train."""
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -137,20 +138,19 @@ def _analyze(arguments: argparse.Namespace) -> Any:
 
     if not any((arguments.text, arguments.audio, arguments.video, arguments.image)):
         raise InputError("Give at least one of --text, --audio, --video and --image.")
-    analyzer = emotion.load(arguments.source)
-    if arguments.weights is not None:
-        emotion.fuse({}, arguments.weights)  # refuses bad weights before any model runs
-    analysis = analyzer.analyze(
-        arguments.text,
-        arguments.audio,
-        arguments.video,
-        arguments.image,
-        not arguments.no_transcribe,
-        language=arguments.language,
-    )
-    if arguments.weights is not None:
-        analysis = analyzer.with_weights(analysis, arguments.weights)
-    analyzer.close()
+    with contextlib.closing(emotion.load(arguments.source)) as analyzer:
+        if arguments.weights is not None:
+            emotion.fuse({}, arguments.weights)  # refuses bad weights before any model runs
+        analysis = analyzer.analyze(
+            arguments.text,
+            arguments.audio,
+            arguments.video,
+            arguments.image,
+            not arguments.no_transcribe,
+            language=arguments.language,
+        )
+        if arguments.weights is not None:
+            analysis = analyzer.with_weights(analysis, arguments.weights)
     return analysis.to_dict() if arguments.json else analysis
 
 

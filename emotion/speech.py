@@ -161,7 +161,25 @@ def voiced_span(voice: prosody.Prosody) -> tuple[int, int]:
     return (max(0, int(voiced[0]) - MARGIN), min(end, int(voiced[-1]) + MARGIN)) if len(voiced) else (0, end)
 
 
-class SpectralNetwork(nn.Module):
+class Attending(nn.Module):
+    """What ends in attention pooling: logits alone when called, with the attention by ``attended``."""
+
+    attention: nn.Module
+    head: nn.Module
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        return self.attended(x, lengths)[0]
+
+    def attended(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n, 7), and how much each head looked at each moment, (n, heads, t/4)."""
+        raise NotImplementedError
+
+    def _read(self, states: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        weights = attention(self.attention, states, inside)
+        return self.head(pooled(states, weights)), weights
+
+
+class SpectralNetwork(Attending):
     """CNN with attention pooling: features (n, t, 107) and their lengths (n,) to logits (n, 7).
 
     Log-mel bands go through two-dimensional convolutions, which find a pattern at any pitch; the other features through
@@ -203,21 +221,16 @@ class SpectralNetwork(nn.Module):
         self.attention = nn.Conv1d(merged, heads, 1)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * heads * merged, len(LABELS)))
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        return self.attended(x, lengths)[0]
-
     def attended(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and how much each head looked at each moment, (n, heads, t/4)."""
         inside = torch.arange(x.shape[1]) < lengths[:, None]  # (n, t)
         x = (x - self.mean) / self.scale * inside[:, :, None]
         mel = self.mel(x[:, None, :, :N_MELS].to(memory_format=torch.channels_last))  # (n, 4 width, t/4, 8)
         mel = mel.transpose(2, 3).flatten(1, 2)  # (n, 32 width, t/4)
         states = self.merge(torch.cat([mel, self.other(x[:, :, N_MELS:].transpose(1, 2))], dim=1)).float()  # (n, 128, t/4)
-        weights = attention(self.attention, states, inside[:, ::STRIDE])
-        return self.head(pooled(states, weights)), weights
+        return self._read(states, inside[:, ::STRIDE])
 
 
-class EncodedNetwork(nn.Module):
+class EncodedNetwork(Attending):
     """Attention pooling over the encoder's states: (n, t/4, 256) and the lengths (n,) in frames to logits (n, 7)."""
 
     def __init__(self, width: int = 128, dropout: float = 0.3, heads: int = 4):
@@ -236,15 +249,9 @@ class EncodedNetwork(nn.Module):
         self.attention = nn.Conv1d(width, heads, 1)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * heads * width, len(LABELS)))
 
-    def forward(self, encoded: Tensor, lengths: Tensor) -> Tensor:
-        return self.attended(encoded, lengths)[0]
-
-    def attended(self, encoded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and how much each head looked at each moment, (n, heads, t/4)."""
-        inside = torch.arange(encoded.shape[1]) * STRIDE < lengths[:, None]
-        states = self.states(encoded.transpose(1, 2)).float()
-        weights = attention(self.attention, states, inside)
-        return self.head(pooled(states, weights)), weights
+    def attended(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        inside = torch.arange(x.shape[1]) * STRIDE < lengths[:, None]
+        return self._read(self.states(x.transpose(1, 2)).float(), inside)
 
 
 class SpeakerEncoder(nn.Module):

@@ -3,8 +3,6 @@
 ``python -m emotion.training.checks speech|text`` prints a Markdown table, from EMOTION_DATA.
 """
 
-import argparse
-import logging
 import re
 import sys
 from collections.abc import Callable
@@ -18,10 +16,9 @@ from scipy.signal import butter, fftconvolve, sosfilt
 import emotion
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
-from emotion.readings import InputError
 from emotion.speech import encoder_input, features, filter_banks
 from emotion.training import datasets, evaluation, export, metrics, speech
-from emotion.training.experiments import table
+from emotion.training.experiments import run
 
 SNR_DB = 10.0
 TELEPHONE_HZ = (300, 3400)
@@ -150,17 +147,7 @@ def check_text() -> list[dict[str, Any]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m emotion.training.checks", description=__doc__)
-    parser.add_argument("modality", choices=("speech", "text"))
-    wanted = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    torch.set_num_threads(1)
-    try:
-        print(table(check_speech() if wanted.modality == "speech" else check_text()))
-    except InputError as e:
-        print(e, file=sys.stderr)
-        return 1
-    return 0
+    return run(__doc__, {"speech": check_speech, "text": check_text}, argv)
 
 
 if __name__ == "__main__":

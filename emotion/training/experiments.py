@@ -293,18 +293,23 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m emotion.training.experiments", description=__doc__)
-    parser.add_argument("modality", choices=("speech", "text"))
+def run(description: str, tables: dict[str, Callable[[], list[dict[str, Any]]]], argv: list[str] | None) -> int:
+    """A command with one argument, which of the tables to make; prints it on one compute thread. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("modality", choices=tables)
     wanted = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     torch.set_num_threads(1)
     try:
-        print(table(compare_speech() if wanted.modality == "speech" else compare_text()))
+        print(table(tables[wanted.modality]()))
     except InputError as e:
         print(e, file=sys.stderr)
         return 1
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(__doc__, {"speech": compare_speech, "text": compare_text}, argv)
 
 
 if __name__ == "__main__":
