@@ -18,6 +18,7 @@ def main() -> None:
     start = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: uploads are deleted, workers stopped
     configure()
+    offer_gpu()
     import emotion  # after configure(): Gradio and numba read the environment when they are imported
     from emotion import page
     from emotion.page import temporary
@@ -37,9 +38,11 @@ def main() -> None:
 
 def configure() -> None:
     """Environment and logging, before anything heavy is imported. What the caller's environment says stays."""
+    from emotion.weights import HUB_DEFAULTS
+
     private = os.path.join(tempfile.gettempdir(), f"emotion-{os.getuid() if hasattr(os, 'getuid') else 'app'}")
     os.makedirs(private, mode=0o700, exist_ok=True)  # what visitors say is not for others on this machine
-    defaults = {
+    defaults = HUB_DEFAULTS | {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000",  # the default groups a table after every event: a fifth of a core
         "GRADIO_TEMP_DIR": os.path.join(private, "uploads"),
@@ -49,6 +52,14 @@ def configure() -> None:
         os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def offer_gpu() -> None:
+    """ZeroGPU ends a Space without a function that asks for a GPU; ours is never called: a visitor's GPU minutes are two a day."""
+    if os.environ.get("SPACES_ZERO_GPU"):
+        import spaces  # of the platform
+
+        spaces.GPU(lambda: None)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 import contextlib
 import functools
-import importlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,16 +19,17 @@ from emotion.fusion import fuse
 from emotion.labels import MODALITIES
 from emotion.media import SAMPLE_RATE
 from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
+from emotion.startup import Fetcher, Serving, Slot
+from emotion.weights import Choice
 from emotion.workers import Workers
 
 log = logging.getLogger(__name__)
-
-RECOGNISERS = {"text": "TextRecogniser", "speech": "SpeechRecogniser", "face": "FaceRecogniser"}  # each in the module of its name
 
 PROBE_TIMEOUT_S = 20.0
 MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
+LOAD_TIMEOUT_S = 120.0  # of a Whisper model, with the libraries that run it
 SPAN_S = 2.0  # of the timeline
 TIMELINE_FROM_S = 4.0  # a shorter clip is one moment
 
@@ -55,49 +55,61 @@ class _Request:
 class Analyzer:
     """Text, voice and face, read in parallel and fused. Models load at first use, or with ``warm()``; safe to use from many threads.
 
-    ``text``, ``speech`` and ``face`` are the recognisers, each with ``predict``. Call ``close()`` to end its worker processes early.
+    ``slots``: what serves each role, and what may. ``text``, ``speech`` and ``face`` are the recognisers, each with ``predict``. Call ``close()`` to end its worker processes early.
     """
 
     def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         choices = weights.read(weights_file)
-        self.choices = {role: weights.choose(choices, role, source) for role in weights.ROLES}
-        self.weights = {role: weights.fusion_weight(self.choices[role]) for role in MODALITIES}
-        self._models = {role: _Model(role, self.choices[role]) for role in MODALITIES}
-        self._workers = Workers()
-        folder = self.choices["transcript"].path
-        self._engine = None if folder is None else str(folder)  # a Whisper model's folder; None for PocketSphinx
+        self._workers, self._fetch = Workers(), Fetcher()
+        self.slots = {
+            role: Slot(role, weights.allowed(choices, role, source), functools.partial(self._load, role), self._fetch)
+            for role in weights.ROLES
+        }
+
+    def serving(self, role: str) -> Serving:
+        """What serves a role now, loaded first where nothing is. Raises InputError where nothing can be."""
+        return self.slots[role].get()
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The fusion weight of each modality's model, of that which needs no network while none is loaded."""
+        return {role: self._weight(role, self.slots[role].expected()) for role in MODALITIES}
+
+    def _weight(self, role: str, choice: Choice) -> float:
+        return weights.fusion_weight(choice, self.slots[role].choices)
 
     @property
     def text(self) -> Any:
-        return self._models["text"].get()
+        return self.serving("text").model
 
     @property
     def speech(self) -> Any:
-        return self._models["speech"].get()
+        return self.serving("speech").model
 
     @property
     def face(self) -> Any:
-        return self._models["face"].get()
+        return self.serving("face").model
 
     def warm(self) -> None:
-        """Load everything in the background: no request then waits for more than what is still missing."""
-        self._workers.warm(functools.partial(transcript.warm, self._engine))
-        for model in self._models.values():
-            threading.Thread(target=model.try_get, daemon=True).start()
+        """Fetch and load everything in the background: no request then waits for more than what is still missing."""
+        self._workers.warm(transcript.warm)
+        for slot in self.slots.values():
+            threading.Thread(target=slot.warm, daemon=True).start()
 
     def status(self) -> dict[str, str]:
-        """Each modality's model: "waiting", "loading", "ready" or "failed: why"."""
-        return {role: model.state for role, model in self._models.items()}
+        """Of each role: "waiting", "loading", "downloading 43 %", "ready", "bundled: why not better" or "failed: why"."""
+        return {role: slot.state for role, slot in self.slots.items()}
 
     def close(self) -> None:
+        self._fetch.close()
         self._workers.close()
 
     def analyze(
         self,
         text: str | None = None,
         audio: str | os.PathLike | tuple[np.ndarray, int] | None = None,
-        video: str | os.PathLike | None = None,
+        video: str | os.PathLike | Sequence[Frame] | None = None,
         image: str | os.PathLike | np.ndarray | None = None,
         transcribe: bool = True,
         *,
@@ -106,8 +118,8 @@ class Analyzer:
     ) -> Analysis:
         """Read whatever is given and fuse it.
 
-        Parameters: ``audio`` a path or (samples, sample_rate); ``video`` a path, whose sound is read unless ``audio`` is given;
-        ``image`` a path or a uint8 RGB array. ``video`` and ``image`` exclude each other. Sound is transcribed unless there is a text or
+        Parameters: ``audio`` a path or (samples, sample_rate); ``video`` a path, whose sound is read unless ``audio`` is given,
+        or frames, about 5 a second and at most ``media.MAX_FRAMES``, in order of time; ``image`` a path or a uint8 RGB array. ``video`` and ``image`` exclude each other. Sound is transcribed unless there is a text or
         ``transcribe`` is False or the engine does not know the ``language``. ``progress`` is called with a share of 0 to 1 and the stage.
 
         Raises InputError, before any model loads, for input that cannot be decoded or breaks a limit of ``emotion.media``.
@@ -126,7 +138,9 @@ class Analyzer:
     def with_text(self, analysis: Analysis, text: str, weights: Mapping[str, float] | None = None) -> Analysis:
         """The same analysis with a typed or corrected text: only the text model and the fusion run. Blank text takes it away."""
         text = _checked_text(text)
-        reading = self.text.read(text) if text else None
+        reading, serving, notes = None, None, ()
+        if text:
+            reading, serving, notes = self.read_by("text", self.serving("text"), lambda model: model.read(text))
         others = {name: r for name, r in analysis.modalities.items() if name != "text"}
         timeline = (replace(s, modalities={n: p for n, p in s.modalities.items() if n != "text"}) for s in analysis.timeline)
         changed = replace(
@@ -134,15 +148,39 @@ class Analyzer:
             modalities=_ordered({**others, "text": reading} if reading else others),
             transcript=Transcript(text, 1.0, "typed") if text else None,
             timeline=tuple(span for span in timeline if span.modalities),
-            models=analysis.models | {"text": self.text.info} if reading else analysis.models,
+            models=analysis.models | {"text": serving.choice.info} if reading else analysis.models,
+            notes=analysis.notes + notes,
         )
         return self.with_weights(changed, weights or self.weights)
+
+    def read_by(self, role: str, serving: Serving, read: Callable[[Any], Any]) -> tuple[Any, Serving, tuple[str, ...]]:
+        """What the model of a role reads, which one that was, and what to say of it.
+
+        Where one that others run does not answer, it is the one that needs no network.
+        """
+        try:
+            return read(serving.model), serving, ()
+        except Exception as e:
+            spare = self.slots[role].spare() if serving.choice.source == "remote" else None
+            if spare is None:
+                raise
+            log.warning("%s: %s: %s", role, serving.choice.name, e)
+            why = f": {e}" if isinstance(e, InputError) else "."
+            note = f"Reading the {_PLAIN[role]} fell to {spare.choice.name}, as {serving.choice.name} gave no answer{why}"
+            return read(spare.model), spare, (note,)
+
+    def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
+        """Speech to text, as ``transcript.transcribe``, in a worker process. Raises TimeoutError past its limit."""
+        limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
+        return self._workers.submit(transcript.transcribe, samples, language, engine, timeout=limit).result()
 
     def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
         if video is not None and image is not None:
             raise InputError("Give a video or an image, not both.")
         sound = pictures = None
-        if video is not None:
+        if isinstance(video, (list, tuple)):
+            pictures = _done(_checked_frames(video)) if len(video) else None
+        elif video is not None:
             probe = self._probe(video)
             if probe.kind == "image":
                 raise InputError(f"{Path(video).name} is a picture, not a video: give it as image.")
@@ -166,14 +204,23 @@ class Analyzer:
     def _deferred(self, function: Callable, path: object) -> Callable[[], Future]:
         return lambda: self._workers.submit(function, path, timeout=MEDIA_TIMEOUT_S)
 
-    def transcribe(self, samples: np.ndarray, language: str) -> Transcript | None:
-        """Speech to text in a worker process. Raises TimeoutError past its limit."""
-        limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
-        return self._workers.submit(transcript.transcribe, samples, language, self._engine, timeout=limit).result()
+    def _load(self, role: str, choice: Choice) -> Any:
+        """The model of a choice; of speech to text, which runs in workers, its ``engine``, once a worker could load it."""
+        if role == "transcript":
+            if choice.source == "remote":
+                return transcript.REMOTE + choice.repo
+            engine = None if choice.source == "pip" else str(choice.path)
+            if engine is not None:
+                self._workers.submit(transcript.warm, engine, timeout=LOAD_TIMEOUT_S).result()
+            return engine
+        if role == "detector" and choice.source == "pip":
+            return None  # OpenCV's cascades, which face_finder knows
+        import torch
 
-    def writes(self, language: str) -> bool:
-        """Whether speech in this language can be transcribed."""
-        return transcript.speaks(language, self._engine)
+        from emotion.recognisers import load_recogniser
+
+        torch.set_num_threads(1)  # the branches are what runs in parallel
+        return load_recogniser(role, choice)
 
 
 class _Job:
@@ -183,6 +230,7 @@ class _Job:
         self.analyzer, self.request, self.clock, self.progress = analyzer, request, clock, progress
         self.notes: list[str] = []
         self.transcript: Transcript | None = None
+        self.using = {role: slot.now() for role, slot in analyzer.slots.items()}  # none changes within one analysis
 
     def run(self) -> Analysis:
         request = self.request
@@ -202,37 +250,45 @@ class _Job:
             readings = self._gather(running)
         return self._assembled(readings, decoded)
 
+    def _serving(self, role: str) -> Serving:
+        self.using[role] = self.using[role] or self.analyzer.serving(role)
+        return self.using[role]
+
+    def _read(self, role: str, read: Callable[[Any], Any]) -> Any:
+        """As of ``Analyzer.read_by``, timed, and remembered for the answer."""
+        with self.clock.measure(role):
+            reading, self.using[role], notes = self.analyzer.read_by(role, self._serving(role), read)
+        self.notes.extend(notes)
+        return reading
+
     def _text(self, sound: Future | None) -> TextReading | None:
         request, segments = self.request, ()
         if request.text is not None:
             self.transcript = Transcript(request.text, 1.0, "typed")
         else:
-            if not self.analyzer.writes(request.language):
+            engine = self._serving("transcript").model
+            if not transcript.speaks(request.language, engine):
                 self.notes.append(
                     f"Speech in the language {request.language!r} cannot be written down here, only English: the words are left out."
                 )
                 return None
             samples = sound.result()
-            with self.clock.measure("transcript"):
-                self.transcript = self.analyzer.transcribe(samples, request.language)
+            self.transcript = self._read(
+                "transcript", lambda engine: self.analyzer.transcribed(samples, request.language, engine)
+            )
             if self.transcript is None or not self.transcript.text:
                 return None
             segments = self.transcript.segments
-        model = self.analyzer.text
-        with self.clock.measure("text"):
-            return model.read(self.transcript.text, self.transcript.confidence, segments)
+        said = self.transcript
+        return self._read("text", lambda model: model.read(said.text, said.confidence, segments))
 
     def _speech(self, sound: Future) -> Reading | None:
         samples = sound.result()
-        model = self.analyzer.speech
-        with self.clock.measure("speech"):
-            return model.read(samples)
+        return self._read("speech", lambda model: model.read(samples))
 
     def _face(self, pictures: Future) -> Reading | None:
-        frames = _frames(pictures)
-        model = self.analyzer.face
-        with self.clock.measure("face"):
-            return model.read(frames)
+        frames, detector = _frames(pictures), self._serving("detector").model
+        return self._read("face", lambda model: model.read(frames, detector))
 
     def _decoded(self, sound: Future | None, pictures: Future | None) -> Media:
         """Both results. What libav chokes on mid-way costs a video only the half of it that failed."""
@@ -259,7 +315,7 @@ class _Job:
             try:
                 reading = future.result()
             except Exception as e:
-                log.exception("the %s branch failed", name)
+                log.warning("the %s branch failed: %s", name, e, exc_info=None if isinstance(e, InputError) else e)
                 kind = "took too long" if isinstance(e, TimeoutError) else "failed"
                 reason = f": {e}" if isinstance(e, InputError) else ""
                 self.notes.append(f"Reading the {_PLAIN[name]} {kind} and was left out{reason}")
@@ -278,19 +334,23 @@ class _Job:
             self.notes.append(f"No face was found in the {'picture' if self.request.still else 'video'}.")
         elif self.request.text is not None:
             self.notes.append("The text holds no word.")
-        elif self.analyzer.writes(self.request.language):
+        elif self.transcript is not None:
             self.notes.append("No words were recognised in the sound.")
 
     def _assembled(self, readings: dict[str, Reading], decoded: Media) -> Analysis:
         if not readings:
             self.notes.append("There was nothing to read a mood from: no text, no voice and no face.")
-        models = {name: self.analyzer.choices[name].info for name in readings}
+        used = {name: self.using[name].choice for name in readings}
+        models = {name: choice.info for name, choice in used.items()}
+        if "face" in readings:
+            models["detector"] = self.using["detector"].choice.info
         if self.transcript is not None and self.transcript.engine != "typed":
             # PocketSphinx's confidence is calibrated beside its settings; Whisper's is what the model believes itself.
-            info = self.analyzer.choices["transcript"].info
-            models["transcript"] = replace(info, calibrated=self.analyzer._engine is None)
+            serving = self.using["transcript"]
+            models["transcript"] = replace(serving.choice.info, calibrated=serving.model is None)
+        fusion_weights = {name: self.analyzer._weight(name, choice) for name, choice in used.items()}
         analysis = Analysis(
-            fusion=fuse(readings, self.analyzer.weights),
+            fusion=fuse(readings, fusion_weights),
             modalities=_ordered(readings),
             duration=decoded.duration,
             transcript=self.transcript,
@@ -300,45 +360,10 @@ class _Job:
             models=models,
             media=decoded,
         )
-        return self.analyzer.with_weights(analysis, self.analyzer.weights)
+        return self.analyzer.with_weights(analysis, fusion_weights)
 
 
-_PLAIN = {"text": "words", "speech": "voice", "face": "face"}
-
-
-class _Model:
-    """One recogniser, loaded once however many ask for it first."""
-
-    def __init__(self, role: str, choice: weights.Choice):
-        self._role, self._choice, self._lock = role, choice, threading.Lock()
-        self._value: Any = None
-        self.state = "waiting"
-
-    def get(self) -> Any:
-        with self._lock:
-            if self._value is None:
-                self.state, start = "loading", time.monotonic()
-                try:
-                    self._value = self._load()
-                except Exception as e:
-                    self.state = f"failed: {e}"
-                    raise
-                self.state = "ready"
-                log.info("%s: %s ready after %.1f s", self._role, self._choice.name, time.monotonic() - start)
-            return self._value
-
-    def try_get(self) -> None:
-        try:
-            self.get()
-        except Exception:
-            log.exception("the %s model did not load", self._role)
-
-    def _load(self) -> Any:
-        import torch
-
-        torch.set_num_threads(1)  # the branches are what runs in parallel
-        module = importlib.import_module(f"emotion.{self._role}")
-        return getattr(module, RECOGNISERS[self._role])(self._choice)
+_PLAIN = {"text": "words", "speech": "voice", "face": "face", "transcript": "speech"}
 
 
 class _Clock:
@@ -365,6 +390,14 @@ def _checked_text(text: str | None) -> str | None:
     if len(text) > media.MAX_TEXT_CHARS:
         raise InputError(f"The text has {len(text):,} characters; the limit is {media.MAX_TEXT_CHARS:,}.")
     return text.strip() or None
+
+
+def _checked_frames(frames: Sequence[Frame]) -> tuple[Frame, ...]:
+    if not all(isinstance(frame, Frame) for frame in frames):
+        raise InputError("A video that is no file must be made of frames with a time and an image.")
+    if len(frames) > media.MAX_FRAMES:
+        raise InputError(f"The video has {len(frames)} frames; the limit is {media.MAX_FRAMES}.")
+    return tuple(frames)
 
 
 def _done(value: object) -> Callable[[], Future]:

@@ -1,4 +1,4 @@
-"""The command line: python -m emotion analyze | evaluate | train."""
+"""The command line: python -m emotion analyze | evaluate | train | doctor | publish."""
 
 import argparse
 import contextlib
@@ -12,18 +12,22 @@ from typing import Any
 
 from emotion.labels import LABELS, MODALITIES, mood_word
 from emotion.readings import Analysis, InputError
-from emotion.weights import SOURCES
+from emotion.weights import HUB_DEFAULTS, SOURCES
 
 EPILOG = """environment:
   EMOTION_SOURCE   where models come from, where --source is not given
   EMOTION_WEIGHTS  the weights file, by default the project's weights.yaml
+  EMOTION_TEXT_MODEL, EMOTION_SPEECH_MODEL, EMOTION_FACE_MODEL
+                   a Hub repository to try, "owner/name" or "owner/name@revision"
+  EMOTION_HUB_DEADLINE  seconds for all downloads of a start together (120)
   EMOTION_DATA     folder of the data sets, for training and evaluation
 exit status: 0 done, 1 unusable input (one line on stderr), 2 wrong usage"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    for name, value in HUB_DEFAULTS.items():
+        os.environ.setdefault(name, value)
     arguments = _parser().parse_args(argv)
     level = logging.INFO if arguments.command == "train" else logging.ERROR
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -50,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_analyze(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_doctor(commands)
+    _add_publish(commands)
     return parser
 
 
@@ -117,6 +123,30 @@ def _add_train(commands) -> None:
     train.set_defaults(run=_train, show=_show_figures)
 
 
+def _add_doctor(commands) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check the machine, the network and the models",
+        description="Says which model would answer for each role here, and why. Fetches nothing.",
+    )
+    _add_common(doctor)
+    doctor.set_defaults(run=_doctor, show=_show_findings)
+
+
+def _add_publish(commands) -> None:
+    publish = commands.add_parser(
+        "publish",
+        help="upload the bundled models, or the app, to the Hugging Face Hub",
+        description="Uploads the bundled models with their cards and enters them in weights.yaml; with --space the app itself.",
+    )
+    publish.add_argument("repo", help="owner/name; created where it is not there yet")
+    publish.add_argument("--space", action="store_true", help="upload the app as a Space")
+    publish.add_argument("--private", action="store_true", help="make a new repository private")
+    publish.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
+    publish.add_argument("--json", action="store_true", help="print exactly one JSON document")
+    publish.set_defaults(run=_publish, show=_show_published)
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", choices=SOURCES, help="where models come from (default: EMOTION_SOURCE or auto)")
     parser.add_argument("--json", action="store_true", help="print exactly one JSON document")
@@ -172,6 +202,37 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
         os.environ["EMOTION_CHECKPOINTS"] = str(arguments.checkpoints)
     module = importlib.import_module(f"emotion.training.{arguments.modality}")
     return module.train(arguments.dataset, arguments.out, arguments.epochs)
+
+
+def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
+    from emotion.doctor import examine
+
+    return examine(arguments.source)
+
+
+def _publish(arguments: argparse.Namespace) -> dict[str, Any]:
+    from emotion.publishing import publish
+
+    return publish(arguments.repo, arguments.space, arguments.dry_run, arguments.private)
+
+
+def _show_findings(findings: dict[str, Any]) -> str:
+    from emotion.doctor import show
+
+    return show(findings)
+
+
+def _show_published(result: dict[str, Any]) -> str:
+    lines = [f"{size:>12,}  {name}" for name, size in result["files"].items()]
+    done = (
+        f"uploaded to the {result['kind']} {result['repo']}"
+        if result["uploaded"]
+        else f"would go to the {result['kind']} {result['repo']}"
+    )
+    lines.append(f"{result['bytes']:>12,}  bytes in {len(lines)} files {done}")
+    if "revision" in result:
+        lines.append(f"revision {result['revision']}")
+    return "\n".join(lines)
 
 
 def _show_analysis(analysis: Analysis) -> str:

@@ -7,12 +7,15 @@ a close-up: what fools one rarely fools both. Of 110 faces of FER2013 pasted int
 faces in 3 of 76 pictures of texture, noise and things (coins with heads, mostly); ``alt2`` alone, tuned to be wrong in 4 of
 them, finds 58 %. ``alt2`` in turn is ahead of ``default``. Equalising the histogram helps in the dark and costs faces elsewhere,
 so it is the second try.
+
+Where a ``Detector`` is given, it looks at every frame in the cascades' place, and tells where the eyes are, too.
 """
 
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -36,6 +39,8 @@ TILT = 20  # degrees: the cascades bear 10 to 15, so three views cover heads til
 EVERY = 3  # search every third sampled frame: at 5 frames a second a new face is seen within 0.6 s
 CAREFUL_FRAMES = 4  # frames of a video without any face that are searched again, equalised and tilted
 REACH = 2.2  # the close-up that follows a face, in sides of its last box: it may move 0.6 sides between frames
+RECENT = 10  # frames over which faces that come one at a time are compared: two seconds
+CAREFUL_EVERY = 10  # of those without any face, one in so many is searched carefully
 PATIENCE = 4  # frames (0.8 s) for which a face that the cascade misses is looked for, by its picture too
 NEAR, RATIO = 0.8, 1.6  # two boxes are one face when centres are within 0.8 sides and the sides within a factor of 1.6
 ALIKE = 0.8  # correlation with the face's last picture below which it is not the face
@@ -44,6 +49,27 @@ TINY, LARGE = 24, 80  # pixels of a box: weight 0 up to the one, full weight fro
 SHARP = 0.15  # relative variance of the Laplacian at which a face counts as sharp; 19 in 20 faces of FER2013 exceed 0.4
 NOISE = 64.0  # grey levels squared, added to the variance: in the dark, noise would pass for sharpness
 CUT = 0.93  # side of FER2013's crops in sides of the close-up's boxes: 1 / 1.076, the median over 82 of its faces
+EYES = 0.41  # from eye to eye, and from the eyes down to the mouth, in sides of FER2013's crops, by its mean face
+MIDDLE = 0.33  # of the way from the eyes down to the mouth is the middle of these crops
+LEANING = 10  # degrees between the eyes from which a face is turned upright: what the cascades and the network bear
+CERTAIN = 0.9  # score of a detector that makes it certain
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """A face in a picture, as a ``Detector`` gives it.
+
+    ``landmarks`` float32 (5, 2), x and y in pixels: the eye on the left of the picture, that on its right, the tip of the nose, the
+    corner of the mouth on the left, that on the right. ``score``, 0 to 1: how sure it is.
+    """
+
+    landmarks: np.ndarray
+    score: float
+
+
+class Detector(Protocol):
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """The faces in a picture, uint8 RGB (h, w, 3) of any size. Thread-safe."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +78,8 @@ class Sighting:
 
     ``index`` and ``time`` (seconds) of the frame; ``box`` is square and inside the frame; ``crop``, uint8 RGB (side, side, 3), is
     what the box holds, turned upright where the head is tilted; ``weight``, 0 to 1, is how much the frame should count: the
-    product of size, sharpness and how sure the detector is.
+    product of size, sharpness and how sure the detector is. ``landmarks`` as of a ``Detection``, in pixels of the frame; None where
+    no detector told them.
     """
 
     index: int
@@ -60,6 +87,7 @@ class Sighting:
     box: Box
     crop: np.ndarray = field(repr=False)
     weight: float
+    landmarks: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -85,23 +113,52 @@ def find_faces(image: np.ndarray) -> list[Box]:
     return [hit.box(image.shape) for hit in sorted(hits, key=lambda hit: -hit.side)]
 
 
-def follow(frames: Sequence[Frame]) -> FaceTrack:
+def follow(frames: Sequence[Frame], detector: Detector | None = None) -> FaceTrack:
     """The face that matters in frames of a video, in order of time; a picture is a video of one frame.
 
-    Frames are searched now and then; in between, and where a search misses, each face is looked for around its last place. Two
-    sightings by the cascade make a face (one in a single frame). The one with the largest sum of side times weight is followed:
-    it is the most persistent, the largest and the clearest. A face that leaves and comes back elsewhere counts twice.
+    Frames are searched now and then, with a ``detector`` all of them; in between, and where a search misses, each face is looked for
+    around its last place. Two sightings by the cascade or the detector make a face (one in a single frame). The one with the largest
+    sum of side times weight is followed: it is the most persistent, the largest and the clearest. A face that leaves and comes back
+    elsewhere counts twice.
 
     Parameters: ``frames`` about 5 a second; sides of any size, all frames alike. Thread-safe.
     """
-    tracks = _tracks(frames, range(0, len(frames), EVERY))
-    if not tracks:
-        step = max(1, -(-len(frames) // CAREFUL_FRAMES))  # rounded up
-        tracks = _tracks(frames, range(0, len(frames), step), careful=True)
+    if detector is not None:
+        tracks = _tracks(frames, {i: _detected(frame.image, detector) for i, frame in enumerate(frames)}, by_cascade=False)
+    else:
+        tracks = _searched(frames)
     if not tracks:
         return FaceTrack(0, len(frames))
     chosen = max((_sightings(frames, track) for track in tracks), key=_importance)
     return FaceTrack(len(tracks), len(frames), chosen)
+
+
+class Follower:
+    """``follow`` for frames that come one at a time and never end, as from a camera: what it keeps does not grow. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._tracks: list[_Track] = []
+        self._count = 0
+
+    def see(self, frame: Frame, detector: Detector | None = None) -> Sighting | None:
+        """The face that matters in the next frame, None where it shows none that was detected before."""
+        index, self._count = self._count, self._count + 1
+        _advance(self._tracks, index, frame.image, self._fresh(index, frame.image, detector), by_cascade=detector is None)
+        self._tracks = [track for track in self._tracks if index - track.last_seen <= PATIENCE]
+        for track in self._tracks:
+            track.hits = {i: hit for i, hit in track.hits.items() if index - i < RECENT}
+        shown = [track for track in self._tracks if index in track.hits and track.seen >= 2]
+        if not shown:
+            return None
+        chosen = max(shown, key=lambda track: sum(hit.side for hit in track.hits.values()))
+        return _sighting(frame, index, chosen.hits[index])
+
+    def _fresh(self, index: int, image: np.ndarray, detector: Detector | None) -> list["_Hit"]:
+        if detector is not None:
+            return _detected(image, detector)
+        if self._tracks:
+            return _search(image) if index % EVERY == 0 else []
+        return _search(image, careful=index % CAREFUL_EVERY == CAREFUL_EVERY - 1)
 
 
 # -- one frame ---------------------------------------------------------------------------------------------------------------
@@ -116,7 +173,8 @@ class _Hit:
     side: float
     tilt: int = 0
     confidence: float = 0.0
-    detected: bool = True  # by the cascade, not by its likeness to an earlier picture
+    detected: bool = True  # by the cascade or a detector, not by its likeness to an earlier picture
+    landmarks: np.ndarray | None = field(default=None, compare=False)
 
     def box(self, shape: tuple[int, ...]) -> Box:
         """The square, moved into an image of ``shape`` and made smaller only where it cannot fit."""
@@ -154,7 +212,7 @@ _cascades = _Cascades()
 def _search(image: np.ndarray, careful: bool = False) -> list[_Hit]:
     """Faces anywhere in the image, each once; ``careful`` takes five times as long and sees into the dark and tilted heads."""
     scale = min(1.0, (CAREFUL_SIDE if careful else WORK_SIDE) / max(image.shape[:2]))
-    grey = cv2.cvtColor(_shrunk(image, scale), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(shrunk(image, scale), cv2.COLOR_RGB2GRAY)
     centre_x, centre_y = grey.shape[1] / 2, grey.shape[0] / 2
     found: list[_Hit] = []
     for tilt in (0, -TILT, TILT) if careful else (0,):
@@ -170,6 +228,21 @@ def _search(image: np.ndarray, careful: bool = False) -> list[_Hit]:
             if hit is not None:
                 found.append(hit)
     return _distinct(found)
+
+
+def _detected(image: np.ndarray, detector: Detector) -> list[_Hit]:
+    """What a detector sees in the image, in squares as the cascades would give them: each face as large as its features say."""
+    hits = []
+    for found in detector.detect(image):
+        left, right = found.landmarks[:2].astype(float)
+        eyes, mouth = (left + right) / 2, found.landmarks[3:].mean(axis=0)
+        # The longer of the two: from the side the eyes draw together, from above or below they draw near the mouth.
+        side = max(np.hypot(*(right - left)), np.hypot(*(mouth - eyes))) / EYES / CUT
+        x, y = eyes + MIDDLE * (mouth - eyes)
+        tilt = round(np.degrees(np.arctan2(*(right - left)[::-1])))
+        tilt = tilt if abs(tilt) >= LEANING else 0
+        hits.append(_Hit(float(x), float(y), float(side), tilt, min(1.0, found.score / CERTAIN), landmarks=found.landmarks))
+    return _distinct([hit for hit in hits if hit.side >= 1 and hit.is_inside(image.shape)])
 
 
 def _look(image: np.ndarray, near: _Hit, reach: float, tilts: Iterable[int], agree: int) -> _Hit | None:
@@ -197,7 +270,7 @@ def _close_up(image: np.ndarray, near: _Hit, reach: float, tilt: int) -> np.ndar
     top = min(max(0, int(near.y - around)), height - 1)
     cut = image[top : max(top + 1, int(near.y + around)), left : max(left + 1, int(near.x + around))]
     scale = CLOSE_FACE / near.side
-    grey = _shrunk(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), scale)  # shrinks by averaging; warpAffine alone would skip pixels
+    grey = shrunk(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), scale)  # shrinks by averaging; warpAffine alone would skip pixels
     centre = (near.x - left) * min(1.0, scale), (near.y - top) * min(1.0, scale)
     n = round(reach * CLOSE_FACE)
     turn = cv2.getRotationMatrix2D(centre, tilt, max(1.0, scale))
@@ -218,7 +291,7 @@ def _turned_back(dx: float, dy: float, tilt: int) -> tuple[float, float]:
     return float(cos * dx - sin * dy), float(sin * dx + cos * dy)
 
 
-def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
+def shrunk(image: np.ndarray, scale: float) -> np.ndarray:
     """The image made smaller by averaging; as it is where ``scale`` is 1 or more."""
     if scale >= 1:
         return image
@@ -245,16 +318,20 @@ def _overlap(a: _Hit, b: _Hit) -> bool:
 
 @dataclass
 class _Track:
-    """One face over time: frame index to hit, and its picture (CLOSE_FACE, CLOSE_FACE) when the cascade last saw it."""
+    """One face over time: frame index to hit, and its picture (CLOSE_FACE, CLOSE_FACE) when it was last detected.
+
+    ``by_cascade``: whether the cascades look for it; where a detector saw all frames, they are not asked.
+    """
 
     hits: dict[int, _Hit]
     picture: np.ndarray
     last: _Hit
     last_seen: int
+    by_cascade: bool = True
 
     @property
     def seen(self) -> int:
-        """Frames in which the cascade saw it."""
+        """Frames in which it was detected."""
         return sum(hit.detected for hit in self.hits.values())
 
     def add(self, index: int, hit: _Hit, image: np.ndarray) -> None:
@@ -266,6 +343,8 @@ class _Track:
         """The face near its last place: by the cascade, upright or tilted, else by its picture, else None."""
         if abs(index - self.last_seen) > PATIENCE:
             return None
+        if not self.by_cascade:
+            return self._match(image)
         tilts = sorted((0, -TILT, TILT), key=lambda tilt: abs(tilt - self.last.tilt))
         return _look(image, self.last, REACH, tilts, AGREE_NEAR) or self._match(image)
 
@@ -279,30 +358,42 @@ class _Track:
         return replace(hit, detected=False) if hit.is_inside(image.shape) else None
 
 
-def _tracks(frames: Sequence[Frame], indices: Iterable[int], careful: bool = False) -> list[_Track]:
-    """The faces met when the frames at ``indices`` are searched, less those that the cascade saw in one frame of several only."""
-    seeds = {index: _search(frames[index].image, careful) for index in indices}
-    return [track for track in _link(frames, seeds) if track.seen >= min(2, len(frames))]
+def _searched(frames: Sequence[Frame]) -> list[_Track]:
+    """The faces that the cascades meet when they search frames now and then, carefully where they met none."""
+    for careful, step in ((False, EVERY), (True, max(1, -(-len(frames) // CAREFUL_FRAMES)))):  # rounded up
+        tracks = _tracks(frames, {i: _search(frames[i].image, careful) for i in range(0, len(frames), step)})
+        if tracks:
+            return tracks
+    return []
 
 
-def _link(frames: Sequence[Frame], seeds: dict[int, list[_Hit]]) -> list[_Track]:
+def _tracks(frames: Sequence[Frame], seeds: dict[int, list[_Hit]], by_cascade: bool = True) -> list[_Track]:
+    """The faces met in the frames that were searched, less those that were detected in one frame of several only."""
+    return [track for track in _link(frames, seeds, by_cascade) if track.seen >= min(2, len(frames))]
+
+
+def _link(frames: Sequence[Frame], seeds: dict[int, list[_Hit]], by_cascade: bool) -> list[_Track]:
     """Tracks through the frames: forwards from where a search met each face, then back from there as long as it shows."""
     tracks: list[_Track] = []
     for index, frame in enumerate(frames):
-        fresh = list(seeds.get(index, ()))
-        taken: list[_Hit] = []
-        for track in sorted(tracks, key=lambda track: -len(track.hits)):  # the face seen longer keeps its place
-            hit = next((hit for hit in fresh if hit.is_near(track.last)), None) or track.look(index, frame.image)
-            if hit is not None and not any(_overlap(hit, other) for other in taken):
-                track.add(index, hit, frame.image)
-                taken.append(hit)
-        for hit in fresh:
-            if not any(_overlap(hit, other) for other in taken):
-                taken.append(hit)
-                tracks.append(_Track({index: hit}, _close_up(frame.image, hit, 1.0, hit.tilt), hit, index))
+        _advance(tracks, index, frame.image, seeds.get(index, ()), by_cascade)
     for track in tracks:
         _look_back(frames, track)
     return tracks
+
+
+def _advance(tracks: list[_Track], index: int, image: np.ndarray, fresh: Sequence[_Hit], by_cascade: bool) -> None:
+    """Takes the tracks on to the next frame, in place, and begins one for each ``fresh`` hit of a search that is none of them."""
+    taken: list[_Hit] = []
+    for track in sorted(tracks, key=lambda track: -len(track.hits)):  # the face seen longer keeps its place
+        hit = next((hit for hit in fresh if hit.is_near(track.last)), None) or track.look(index, image)
+        if hit is not None and not any(_overlap(hit, other) for other in taken):
+            track.add(index, hit, image)
+            taken.append(hit)
+    for hit in fresh:
+        if not any(_overlap(hit, other) for other in taken):
+            taken.append(hit)
+            tracks.append(_Track({index: hit}, _close_up(image, hit, 1.0, hit.tilt), hit, index, by_cascade))
 
 
 def _look_back(frames: Sequence[Frame], track: _Track) -> None:
@@ -323,14 +414,14 @@ def _look_back(frames: Sequence[Frame], track: _Track) -> None:
 
 def _sightings(frames: Sequence[Frame], track: _Track) -> tuple[Sighting, ...]:
     """What the track shows, frame by frame."""
-    result = []
-    for index, hit in sorted(track.hits.items()):
-        image = frames[index].image
-        x, y, side, _ = box = hit.box(image.shape)
-        crop = _upright(image, hit) if hit.tilt else image[y : y + side, x : x + side].copy()
-        weight = _ramp(side, TINY, LARGE) * _ramp(_sharpness(crop), 0.0, SHARP) * hit.confidence
-        result.append(Sighting(index, frames[index].time, box, crop, weight))
-    return tuple(result)
+    return tuple(_sighting(frames[index], index, hit) for index, hit in sorted(track.hits.items()))
+
+
+def _sighting(frame: Frame, index: int, hit: _Hit) -> Sighting:
+    x, y, side, _ = box = hit.box(frame.image.shape)
+    crop = _upright(frame.image, hit) if hit.tilt else frame.image[y : y + side, x : x + side].copy()
+    weight = _ramp(side, TINY, LARGE) * _ramp(_sharpness(crop), 0.0, SHARP) * hit.confidence
+    return Sighting(index, frame.time, box, crop, weight, hit.landmarks)
 
 
 def _upright(image: np.ndarray, hit: _Hit) -> np.ndarray:

@@ -3,6 +3,9 @@
 Backgrounds are transparent and the text takes its colour from the page's style sheet. Only attributes that plotly.js 3 knows.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -160,12 +163,17 @@ def spectrogram(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     power = np.square(np.abs(np.fft.rfft(framed * np.hanning(SPECTROGRAM_FRAME).astype(np.float32), axis=1)))
     power = power.reshape(columns, per_column, -1).mean(axis=1)  # (t, 513)
     bands = np.geomspace(*SPECTROGRAM_HZ, SPECTROGRAM_BANDS)
+    level = band_levels(power, bands)
+    level = np.clip(level - max(float(level.max()), -40.0), -SPECTROGRAM_RANGE_DB, 0.0)
+    return (centres[::per_column] / SAMPLE_RATE).astype(np.float32), bands.astype(np.float32), level.T.round().astype(np.int8)
+
+
+def band_levels(power: np.ndarray, bands: np.ndarray) -> np.ndarray:
+    """Levels in dB (t, b) at the frequencies ``bands`` in Hz of power spectra (t, 513) of SPECTROGRAM_FRAME samples."""
     bins = bands * SPECTROGRAM_FRAME / SAMPLE_RATE
     left = np.minimum(bins.astype(int), power.shape[1] - 2)
     share = (bins - left).astype(np.float32)
-    level = 10 * np.log10(power[:, left] * (1 - share) + power[:, left + 1] * share + 1e-10)  # (t, b)
-    level = np.clip(level - max(float(level.max()), -40.0), -SPECTROGRAM_RANGE_DB, 0.0)
-    return (centres[::per_column] / SAMPLE_RATE).astype(np.float32), bands.astype(np.float32), level.T.round().astype(np.int8)
+    return 10 * np.log10(power[:, left] * (1 - share) + power[:, left + 1] * share + 1e-10)
 
 
 # --- traces
@@ -289,3 +297,51 @@ def _finished(figure: go.Figure, height: int, margin: dict[str, int]) -> go.Figu
         dragmode=False,  # a finger on a phone scrolls the page
         hoverlabel={"font": {"family": FONT}},
     )
+
+
+def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float]) -> go.Figure:
+    """How often the fusion names readings right for each weighing of the three: a heat map, voice having what text and face leave.
+
+    ``grid``: of each point ``weights`` (text, speech, face), summing to 1, ``uar`` and whether it is ``allowed``; ``chosen``: the
+    weights in use.
+    """
+    text, _, face = (np.array([point["weights"][i] for point in grid]) for i in range(3))
+    xs, ys = np.unique(text.round(6)), np.unique(face.round(6))
+    uar = np.full((len(ys), len(xs)), np.nan)
+    uar[np.searchsorted(ys, face.round(6)), np.searchsorted(xs, text.round(6))] = [point["uar"] for point in grid]
+    barred = [i for i, point in enumerate(grid) if not point["allowed"]]
+    total = sum(chosen.values())
+    figure = go.Figure(
+        [
+            go.Heatmap(
+                x=xs,
+                y=ys,
+                z=uar,
+                colorscale="Viridis",
+                colorbar={"title": {"text": "UAR"}, "thickness": 14, "x": 1.0},
+                hovertemplate="words %{x:.2f}, face %{y:.2f}, voice the rest<br>UAR %{z:.3f}<extra></extra>",
+            ),
+            go.Scatter(
+                x=text[barred],
+                y=face[barred],
+                mode="markers",
+                marker={"symbol": "x", "size": 7, "color": "white", "line": {"color": INK, "width": 1}},
+                name="empty words would cost a voice over 3 points",
+                hoverinfo="skip",
+            ),
+            go.Scatter(
+                x=[chosen["text"] / total],
+                y=[chosen["face"] / total],
+                mode="markers",
+                marker={"symbol": "star", "size": 16, "color": "#ff6f91", "line": {"color": "white", "width": 1}},
+                name="in use",
+                hoverinfo="skip",
+            ),
+        ]
+    )
+    figure.update_layout(
+        xaxis={"title": {"text": "weight of the words"}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
+        yaxis={"title": {"text": "weight of the face"}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
+        legend={"orientation": "h", "y": -0.25},
+    )
+    return _finished(figure, height=460, margin={"l": 60, "r": 10, "t": 20, "b": 40})

@@ -18,6 +18,9 @@ ALIASES = {
     "surprise": "surprise", "surprised": "surprise", "sur": "surprise",
 }  # fmt: skip
 
+# What published models also tell and the seven have no place for. Any other name has to be explained.
+NO_COUNTERPART = frozenset("contempt contemptuous other others unknown".split())
+
 # The emotions of GoEmotions in the order of their ids, and their grouping by Demszky et al. 2020, appendix (Ekman level).
 GOEMOTIONS = tuple(
     "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "
@@ -45,7 +48,7 @@ VALENCE = {
 
 _VALENCE = np.array([VALENCE[label] for label in LABELS])
 
-BEND = 1.5  # k of the mood: steepness 1.66 in the middle, 0.3 at the ends, so that nothing piles up there
+LEAN = 0.6  # k of the mood: the expected valence from which a lean to one side counts as more than a lean
 
 # Upper ends of the words for a mood: very low < 1.5 <= low < 2.5 <= neutral < 3.5 <= good < 4.5 <= very good.
 MOOD_WORDS = ((1.5, "very low"), (2.5, "low"), (3.5, "neutral"), (4.5, "good"), (float("inf"), "very good"))
@@ -57,16 +60,17 @@ def to_label(name: str) -> str | None:
 
 
 def mood(probabilities: np.ndarray) -> float | np.ndarray:
-    """Mood on the scale 1 (very low) to 5 (very good): 3 + 2 tanh(k v) / tanh(k), v the expected valence and 3 neutral.
+    """Mood on the scale 1 (very low) to 5 (very good): 3 + 2 (1 + k^2) v |v| / (v^2 + k^2), v the expected valence and 3 neutral.
 
-    The bend gives back to the middle of the scale what calibrated probabilities take from it: they seldom let one label have it
-    all, and the bare expectation would call most happy voices neutral. Smooth, and rising with every move of probability toward
-    a pleasanter label.
+    A saturating curve (Naka & Rushton 1966). Probabilities spread over many labels lean a little to one side or the other by
+    chance, and an ordinary sentence or face should stay near 3; a clear lean should reach the ends, which the bare expectation of
+    calibrated probabilities seldom does. Smooth, nowhere steeper than 1.5 times the bare expectation, and rising with every move of
+    probability toward a pleasanter label.
 
     Parameters: ``probabilities`` of shape (..., 7), each row summing to 1. Returns shape (...), a float for one row.
     """
     valence = np.asarray(probabilities, dtype=np.float64) @ _VALENCE
-    result = 3.0 + 2.0 * np.tanh(BEND * valence) / np.tanh(BEND)
+    result = 3.0 + 2.0 * (1.0 + LEAN**2) * valence * np.abs(valence) / (np.square(valence) + LEAN**2)
     return float(result) if np.ndim(result) == 0 else result
 
 

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
 from typing import BinaryIO
 
@@ -152,15 +153,18 @@ def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
     return frames
 
 
-def decode_image(source: str | os.PathLike | np.ndarray) -> Frame:
+def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
     """A picture as a ``Frame`` at time 0: uint8 RGB (h, w, 3), upright, the longer side at most ``IMAGE_SIDE``.
 
-    ``source`` is a png, jpg or webp file, or a uint8 array (h, w), (h, w, 3) RGB or (h, w, 4) RGBA. Transparency is dropped.
+    ``source`` is a png, jpg or webp file, or its content as bytes, or a uint8 array (h, w), (h, w, 3) RGB or (h, w, 4) RGBA. Transparency is dropped.
 
     Raises ``InputError`` for anything else, for more than ``MAX_PIXELS`` and for what cannot be decoded.
     """
-    if isinstance(source, (str, os.PathLike)):
-        image = _read_picture(source)
+    if isinstance(source, bytes):
+        image = _picture(BytesIO(source), "The picture")
+    elif isinstance(source, (str, os.PathLike)):
+        with _file(source) as file:
+            image = _picture(file, _name(source))
     else:
         image = _rgb(_array(source, "picture"))
     width, height = _fitted(image.shape[1], image.shape[0], IMAGE_SIDE)
@@ -345,26 +349,40 @@ def _rate(rate: int, name: str) -> int:
     return int(rate)
 
 
+class Resampler:
+    """Brings mono sound that comes in blocks, float32 (n,) at ``rate`` Hz, to ``SAMPLE_RATE``, without a seam between them."""
+
+    def __init__(self, rate: int):
+        self.rate = _rate(rate, "The sound")
+        same = self.rate == SAMPLE_RATE
+        self._inner = None if same else av.AudioResampler("fltp", "mono", SAMPLE_RATE, options=RESAMPLING)
+
+    def add(self, samples: np.ndarray) -> np.ndarray:
+        """What the next block, after those before it, comes to."""
+        if self._inner is None or not len(samples):
+            return samples
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[np.newaxis]), "fltp", "mono")
+        frame.sample_rate = self.rate
+        return _joined(self._inner.resample(frame))
+
+    def end(self) -> np.ndarray:
+        """What is still held back after the last block."""
+        return _joined(self._inner.resample(None) if self._inner is not None else ())
+
+
+def _joined(frames: Iterable[av.AudioFrame]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.float32), *(frame.to_ndarray()[0] for frame in frames)])
+
+
 def _resampled(blocks: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
     """Mono blocks (samples, rate in Hz) at ``SAMPLE_RATE``; the rate may change on the way, as in joined ogg files."""
-    resampler, current = None, SAMPLE_RATE
+    resampler = Resampler(SAMPLE_RATE)
     for samples, rate in blocks:
-        if rate != current:
-            yield from _flushed(resampler)
-            resampler = av.AudioResampler("fltp", "mono", SAMPLE_RATE, options=RESAMPLING) if rate != SAMPLE_RATE else None
-            current = rate
-        if resampler is None:
-            yield samples
-            continue
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[np.newaxis]), "fltp", "mono")
-        frame.sample_rate = rate
-        yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
-    yield from _flushed(resampler)
-
-
-def _flushed(resampler: av.AudioResampler | None) -> Iterator[np.ndarray]:
-    """What a resampler still holds."""
-    return (out.to_ndarray()[0] for out in (resampler.resample(None) if resampler is not None else ()))
+        if rate != resampler.rate:
+            yield resampler.end()
+            resampler = Resampler(rate)
+        yield resampler.add(samples)
+    yield resampler.end()
 
 
 def _limited(blocks: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
@@ -451,15 +469,13 @@ def _rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(image[:, :, np.newaxis], 3, axis=2) if image.ndim == 2 else image[:, :, :3]
 
 
-def _read_picture(path: str | os.PathLike) -> np.ndarray:
-    name = _name(path)
-    with _file(path) as file:
-        size = _picture_size(file, name)
-        if size is None:
-            raise InputError(f"{name} is not a png, jpg or webp picture.")
-        _check_pixels(name, *size)
-        # IMREAD_COLOR_RGB turns by EXIF, drops transparency, spreads grey and palettes and takes 16 bits down to 8.
-        image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR_RGB)
+def _picture(file: BinaryIO, name: str) -> np.ndarray:
+    size = _picture_size(file, name)
+    if size is None:
+        raise InputError(f"{name} is not a png, jpg or webp picture.")
+    _check_pixels(name, *size)
+    # IMREAD_COLOR_RGB turns by EXIF, drops transparency, spreads grey and palettes and takes 16 bits down to 8.
+    image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise InputError(f"{name} cannot be decoded: it is damaged or cut off.")
     return image

@@ -17,6 +17,10 @@ GATE_DB = 35.0  # frames this far under the loudest are background, voiced or no
 SILENCE_DB = -70.0  # full scale: below it a recording holds nothing but its converter's noise
 CHUNK = 2000  # frames at once: 40 s of sound in 64 MB
 
+MARGIN = 15  # frames, 0.3 s, kept before and after the voice
+MIN_VOICED_SECONDS, MIN_VOICED_SHARE = 0.2, 0.05  # less is a knock or noise with a chance period
+MIN_SPREAD = 0.05  # semitones: the flattest speech moves by ten times as much, a tone not at all
+
 # Ends of the plausible ranges over microphones and speakers, at which a cue counts 0 and 1.
 ENERGY_DB = (-55.0, -15.0)
 PITCH_HZ = (90.0, 320.0)
@@ -76,6 +80,20 @@ def measure(samples: np.ndarray) -> Prosody:
         spread=float(6 * np.log2(high / low)),
         voiced_share=float(voiced.sum() / sounding.sum()) if sounding.any() else 0.0,
     )
+
+
+def voiced_span(voice: Prosody) -> tuple[int, int]:
+    """First and last frame of the part that is read: from a little before the first voiced frame to a little after the last.
+
+    All of the recording when nothing is voiced.
+    """
+    voiced, end = np.flatnonzero(voice.f0), len(voice.f0) - 1
+    return (max(0, int(voiced[0]) - MARGIN), min(end, int(voiced[-1]) + MARGIN)) if len(voiced) else (0, end)
+
+
+def is_voice(voice: Prosody) -> bool:
+    """Whether a recording has a voice in it: enough voiced sound, and a pitch that moves as no whistle or hum does."""
+    return voice.voiced_seconds >= MIN_VOICED_SECONDS and voice.voiced_share >= MIN_VOICED_SHARE and voice.spread > MIN_SPREAD
 
 
 def frames(samples: np.ndarray) -> np.ndarray:

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from emotion import prosody
-from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
-from emotion.prosody import FRAME, HOP
-from emotion.readings import SpeechReading, Window
-from emotion.weights import Choice, config, tensors
+from emotion.prosody import FRAME, HOP, voiced_span
+from emotion.recognisers import Heard, SpeechReader
+from emotion.weights import Choice, config, fill, tensors
 
 N_MELS = 64
 N_MFCC = 20
@@ -27,7 +26,6 @@ CONTRAST_MIN_HZ = 200.0
 CONTRAST_QUANTILE = 0.02
 FLOOR_DB = 60.0  # under the loudest mel band: what lies lower is the room, not the voice
 LEVEL_DB = -25.0  # every recording is brought to this level, so that the microphone's gain says nothing
-MARGIN = 15  # frames, 0.3 s, kept before and after the voice
 
 N_FRAME_FEATURES = N_MFCC + N_CHROMA + N_BANDS + 1 + 4  # and zero crossings, F0, voicing, level
 N_FEATURES = N_MELS + N_FRAME_FEATURES
@@ -41,10 +39,6 @@ STRIDE = 4  # frames from one moment that is read to the next
 WINDOW, STEP = 200, 100  # frames: long recordings are read in windows of 4 s, every 2 s
 BATCH = 16
 MAX_STRETCHES = 750  # of attention in a reading: a minute at the full resolution of 0.08 s
-
-MIN_VOICED_SECONDS, MIN_VOICED_SHARE = 0.2, 0.05  # less is a knock or noise with a chance period
-MIN_SPREAD = 0.05  # semitones: the flattest speech moves by ten times as much, a tone not at all
-VOICED_SECONDS, VOICED_SHARE = 0.6, 0.3  # from which a reading counts fully: a short sentence said plainly
 
 
 def filter_banks() -> dict[str, Tensor]:
@@ -150,15 +144,6 @@ def _cosines() -> Tensor:
     basis = torch.cos(torch.pi * k * (2 * n + 1) / (2 * N_MELS)) * (2.0 / N_MELS) ** 0.5
     basis[0] /= 2.0**0.5
     return basis
-
-
-def voiced_span(voice: prosody.Prosody) -> tuple[int, int]:
-    """First and last frame of the part that is read: from a little before the first voiced frame to a little after the last.
-
-    All of the recording when nothing is voiced.
-    """
-    voiced, end = np.flatnonzero(voice.f0), len(voice.f0) - 1
-    return (max(0, int(voiced[0]) - MARGIN), min(end, int(voiced[-1]) + MARGIN)) if len(voiced) else (0, end)
 
 
 class Attending(nn.Module):
@@ -320,57 +305,22 @@ class Residual(nn.Module):
         return (x if self.around is None else self.around(active)) + self.convolve(active)
 
 
-class SpeechRecogniser:
-    """A loaded voice model. Thread-safe: nothing changes after loading."""
+class SpeechRecogniser(SpeechReader):
+    """The project's own voice model."""
+
+    window, step = WINDOW, STEP
 
     def __init__(self, choice: Choice):
+        super().__init__(choice)
         state = tensors(choice.path)
-        self.info, self.temperature = choice.info, choice.temperature or 1.0
         self.banks = {name: state.pop(f"banks.{name}") for name in ("mel", "chroma", "encoder")}
         self.network = SpeechNetwork(**config(choice.path)["network"])
-        self.network.load_state_dict(state)
+        fill(self.network, state, choice.path)
         self.network.eval()
 
-    def predict(self, recordings: Sequence[np.ndarray]) -> np.ndarray:
-        """Calibrated probabilities, float32 (n, 7), of recordings: float32 in [-1, 1], mono, 16 kHz, any length."""
-        results = [self._windows(samples, prosody.measure(samples))[1].mean(axis=0) for samples in recordings]
-        return calibrate(np.stack(results), self.temperature) if results else np.zeros((0, len(LABELS)), np.float32)
-
-    def read(self, samples: np.ndarray) -> SpeechReading | None:
-        """The Reading of float32 samples (n,), mono, 16 kHz, or None when too little in them is voiced to be a voice.
-
-        The reliability grows with the voiced sound, up to VOICED_SECONDS of it in a recording of which VOICED_SHARE is voiced.
-        """
-        voice = prosody.measure(samples)
-        if not is_voice(voice):
-            return None
-        starts, logits, looks = self._windows(samples, voice)
-        offset = voiced_span(voice)[0]
-        seconds = HOP / SAMPLE_RATE
-        ends = [min(start + WINDOW, len(voice.f0) - offset) for start in starts]
-        windows = tuple(
-            Window((offset + start) * seconds, (offset + end) * seconds, p)
-            for start, end, p in zip(starts, ends, calibrate(logits, self.temperature), strict=True)
-        )
-        return SpeechReading(
-            calibrate(logits.mean(axis=0), self.temperature),
-            min(1.0, voice.voiced_seconds / VOICED_SECONDS) * min(1.0, voice.voiced_share / VOICED_SHARE),
-            intensity=voice.intensity,
-            pitch_hz=voice.pitch_hz,
-            energy_db=voice.energy_db,
-            pitch=voice.f0,
-            windows=windows,
-            attention=_along(looks, [offset + start for start in starts], len(voice.f0)),
-            attention_step=_step(len(voice.f0)) * seconds,
-        )
-
     @torch.inference_mode()
-    def _windows(self, samples: np.ndarray, voice: prosody.Prosody) -> tuple[list[int], np.ndarray, np.ndarray]:
-        """First frames, logits (w, 7) and attention (w, t/4) of the windows over the voice; the last one ends where the voice ends."""
+    def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
         x, mel = features(samples, self.banks, voice), encoder_input(samples, self.banks, voice)
-        last = max(0, len(x) - WINDOW)
-        starts = sorted({*range(0, last, STEP), last})
-        length = min(WINDOW, len(x))
         parts = []
         for i in range(0, len(starts), BATCH):
             some = starts[i : i + BATCH]
@@ -378,7 +328,8 @@ class SpeechRecogniser:
             encoded = torch.stack([mel[2 * start : 2 * (start + length)] for start in some])
             parts.append([t.numpy() for t in self.network(windows, encoded, torch.full((len(some),), length))])
         logits, looks = (np.concatenate(kind) for kind in zip(*parts, strict=True))
-        return starts, logits, looks
+        first, frames = voiced_span(voice)[0], len(voice.f0)
+        return Heard(logits, _along(looks, [first + start for start in starts], frames), _step(frames))
 
 
 def _step(frames: int) -> int:
@@ -392,8 +343,3 @@ def _along(looks: np.ndarray, starts: list[int], frames: int) -> np.ndarray:
     at = (np.array(starts)[:, None] + np.arange(looks.shape[1]) * STRIDE) // step
     total = np.bincount(np.minimum(at, (frames - 1) // step).ravel(), looks.ravel(), minlength=(frames - 1) // step + 1)
     return (total / total.sum()).astype(np.float32)
-
-
-def is_voice(voice: prosody.Prosody) -> bool:
-    """Whether a recording has a voice in it: enough voiced sound, and a pitch that moves as no whistle or hum does."""
-    return voice.voiced_seconds >= MIN_VOICED_SECONDS and voice.voiced_share >= MIN_VOICED_SHARE and voice.spread > MIN_SPREAD

@@ -10,16 +10,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers.models.bert.modeling_bert import BertConfig, BertModel
 
-from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
-from emotion.readings import Segment, TextReading, Window
-from emotion.weights import Choice, config, tensors
+from emotion.recognisers import TextReader, known_share
+from emotion.weights import Choice, config, fill, tensors
 
 MAX_TOKENS = 128  # an utterance; of longer texts every stretch of 128 tokens is read and the readings are averaged
 EMOTIONS = len(GOEMOTIONS)
 EMOTION_GROUPS = [[i for i, of in GOEMOTIONS_TO_LABEL.items() if of == label] for label in range(len(LABELS))]
 BATCH = 32
-PIECES = 1.5  # to a word, at most, in a text that counts fully: English has 1.0 to 1.3, German 2, random letters 4
 MAX_WORDS = 60  # of which is told how they count
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
@@ -86,45 +84,28 @@ class TextNetwork(nn.Module):
         return self.label(mean), self.emotions(mean)
 
 
-class TextRecogniser:
-    """A loaded text model. Thread-safe: nothing changes after loading."""
+class TextRecogniser(TextReader):
+    """The project's own text model."""
 
     def __init__(self, choice: Choice):
+        super().__init__(choice)
         folder, settings = choice.path, config(choice.path)
-        self.info, self.temperature = choice.info, choice.temperature or 1.0
         self.thresholds = np.array(settings["thresholds"])
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.unknown = self.tokenizer.token_to_id("[UNK]")
         self.network = TextNetwork(**settings["network"])
-        self.network.load_state_dict(tensors(folder))
+        fill(self.network, tensors(folder), folder)
         self.network.eval()
 
-    def predict(self, texts: Sequence[str]) -> np.ndarray:
-        """Calibrated probabilities, float32 (n, 7), of texts of any length; one without words gets the model's guess at nothing."""
-        return calibrate(self._logits(texts)[0], self.temperature)
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        return self._logits(texts)[0]
 
     def shows(self, texts: Sequence[str]) -> np.ndarray:
         """Which of the seven labels each text shows, bool (n, 7): any number of them, by the second reading of the network."""
         return label_scores(self._logits(texts)[1]) > self.thresholds
 
-    def read(self, text: str, confidence: float = 1.0, segments: Sequence[Segment] = ()) -> TextReading | None:
-        """The Reading of a text, or None when it holds no word. ``confidence``: expected word accuracy of a transcript.
-
-        The reliability is the confidence, times the share of word pieces that the model knows, less where words fall into many pieces:
-        half as much for another language, a sixth for random letters.
-        """
+    def known(self, text: str) -> float:
         plain = normalise(text)
-        words = re.findall(r"\w+", plain)
-        if not words:
-            return None
-        encoding = self.tokenizer.encode(plain)
-        tokens = encoding.ids[1:-1]
-        pieces = sum(re.search(r"\w", piece) is not None for piece in encoding.tokens[1:-1])
-        known = (1.0 - tokens.count(self.unknown) / len(tokens)) * min(1.0, PIECES * len(words) / pieces) ** 2
-        said = [segment for segment in segments if re.search(r"\w", normalise(segment.text))]
-        whole, *parts = self.predict([text, *(segment.text for segment in said)])
-        windows = tuple(Window(s.start, s.end, part) for s, part in zip(said, parts, strict=True))
-        return TextReading(whole, confidence * known, self.words(text, int(whole.argmax())), windows)
+        return known_share(self.tokenizer.encode(plain).tokens[1:-1], "[UNK]", plain)
 
     @torch.inference_mode()
     def words(self, text: str, label: int) -> tuple[tuple[str, float], ...]:
@@ -144,7 +125,7 @@ class TextRecogniser:
             row[1:inside] = torch.as_tensor((starts < start) | (starts >= end))
         ids = torch.tensor([[*encoding.ids[:inside], encoding.ids[-1]]]).expand(len(mask), -1)
         parts = [self.network(*pair)[0] for pair in zip(ids.split(BATCH), mask.split(BATCH), strict=True)]
-        probability = calibrate(torch.cat(parts).numpy(), self.temperature)[:, label]
+        probability = self.calibrated(torch.cat(parts).numpy())[:, label]
         return tuple(
             (plain[start:end], float(probability[0] - p)) for (start, end), p in zip(spans, probability[1:], strict=True)
         )

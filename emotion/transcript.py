@@ -1,4 +1,4 @@
-"""Speech to text behind a voice-activity check: PocketSphinx, or Whisper where its weights are at hand.
+"""Speech to text behind a voice-activity check: PocketSphinx, or Whisper where its weights are at hand, or a server's model.
 
 To be called in a worker process: PocketSphinx holds Python's lock for as long as it decodes. Each process builds an engine once.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Span = tuple[float, float]  # start and end in seconds from the beginning of the recording
 
 PAUSE_S = 0.5  # a longer one ends a segment of a transcript
+REMOTE = "inference:"  # before an engine that a server runs
 
 
 # --- what the page asks for ----------------------------------------------------------------------------------------------
@@ -35,7 +36,8 @@ def transcribe(samples: np.ndarray, language: str = "en", engine: str | None = N
 
     Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz, any length. ``language``: a code such as "en" or "en-US".
     ``engine``: None for PocketSphinx, or a local folder with a Whisper model as on the Hugging Face Hub: ``config.json`` and
-    ``model.safetensors``, with ``generation_config.json`` for finer word times.
+    ``model.safetensors``, with ``generation_config.json`` for finer word times; or REMOTE and then the name of a model on the Hub that
+    a server runs, or the server's address.
 
     Returns None where the engine does not know the language (see ``speaks``), and a Transcript without text where no words were
     heard: in silence, noise, hum, tones and knocks. The times of its segments are those of the recording. Its confidence is the
@@ -57,6 +59,8 @@ def transcribe(samples: np.ndarray, language: str = "en", engine: str | None = N
 
 def speaks(language: str, engine: str | None = None) -> bool:
     """Whether the engine can write this language down. Costs no import: a Whisper model's vocabulary says if it knows others."""
+    if engine is not None and engine.startswith(REMOTE):
+        return True  # as far as can be known here
     return _code(language) in ENGLISH or (engine is not None and _config(engine)["vocab_size"] >= MULTILINGUAL_VOCABULARY)
 
 
@@ -91,8 +95,14 @@ class Engine(Protocol):
 
 
 @functools.lru_cache(maxsize=1)  # a second one would double a worker's memory
-def _engine(folder: str | None) -> Engine:
-    return PocketSphinx() if folder is None else Whisper(folder)
+def _engine(engine: str | None) -> Engine:
+    if engine is None:
+        return PocketSphinx()
+    if not engine.startswith(REMOTE):
+        return Whisper(engine)
+    from emotion.remote import RemoteTranscriber
+
+    return RemoteTranscriber(engine.removeprefix(REMOTE))
 
 
 def _phrases(words: Sequence[Word]) -> Iterator[Segment]:
@@ -282,7 +292,7 @@ class PocketSphinx:
 
     def utterances(self, samples: np.ndarray, spans: Sequence[Span]) -> Iterator["Utterance"]:
         """What the decoder makes of the spans, those close to one another decoded as one; utterances without a word are left out."""
-        for start, end in _utterance_spans(samples, spans, UTTERANCE_GAP_S, UTTERANCE_S):
+        for start, end in utterance_spans(samples, spans, UTTERANCE_GAP_S, UTTERANCE_S):
             first = max(0, round((start - MARGIN_S) * SAMPLE_RATE))
             utterance = self._decode(samples[first : round((end + MARGIN_S) * SAMPLE_RATE)], first / SAMPLE_RATE)
             if utterance.words:
@@ -368,7 +378,7 @@ class Calibration:
         return min(1 / (1 + math.exp(-self.bias - float(np.dot(self.weights, inside)))), self.ceiling)
 
 
-def _utterance_spans(samples: np.ndarray, spans: Sequence[Span], gap: float, longest: float) -> list[Span]:
+def utterance_spans(samples: np.ndarray, spans: Sequence[Span], gap: float, longest: float) -> list[Span]:
     """Spans joined over short pauses up to ``longest`` seconds, and those longer than it cut where they are quietest."""
     return _joined([part for span in spans for part in _cut(samples, span, longest)], gap, longest)
 
@@ -433,7 +443,7 @@ class Whisper:
         if code not in LANGUAGES and code not in TO_LANGUAGE_CODE:
             raise InputError(f"Whisper knows no language {language!r}.")
         words = []
-        for start, end in _utterance_spans(samples, spans, math.inf, WHISPER_S):
+        for start, end in utterance_spans(samples, spans, math.inf, WHISPER_S):
             first = max(0, round((start - MARGIN_S) * SAMPLE_RATE))
             piece = np.ascontiguousarray(samples[first : round((end + MARGIN_S) * SAMPLE_RATE)], np.float32)
             for passage in self._passages(piece, code):

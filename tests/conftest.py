@@ -1,5 +1,6 @@
 """The running app, and a browser with a fake microphone and camera, for the tests of page and HTTP."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -8,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 from scipy.signal import resample_poly
+
+from emotion.weights import ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
 MEDIA = Path(__file__).resolve().parent / "media"
@@ -32,6 +35,11 @@ class App:
     url: str
     log: Path
     uploads: Path
+    process: subprocess.Popen | None = None
+
+    def until_loaded(self) -> None:
+        """Waits for a model in every role."""
+        until(lambda: self.log.read_text("utf-8").count(" ready after ") == len(ROLES), self.process, self.log)
 
     def answers(self) -> int:
         """How many analyses and edits it has answered."""
@@ -54,9 +62,9 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    folder = tmp_path_factory.mktemp("app")
+@contextlib.contextmanager
+def started(folder: Path, **environment: str) -> Iterator[App]:
+    """The app in a process of its own, its page answering."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,19 +72,26 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     settings = {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(running.uploads),
-        "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }
     with running.log.open("w") as log:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **settings, **environment}, stdout=log, stderr=log
+        )
     try:
         until(lambda: answers(running.url), process, running.log)
-        until(lambda: running.log.read_text("utf-8").count(" ready after ") == 3, process, running.log)  # the models
-        yield running
+        yield replace(running, process=process)
     finally:
         process.terminate()
         process.wait(60)
     assert not [path for path in running.uploads.rglob("*") if path.is_file()]  # what visitors handed in goes with the app
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with started(tmp_path_factory.mktemp("app"), HF_HUB_OFFLINE="1") as running:
+        running.until_loaded()
+        yield running
 
 
 @pytest.fixture(scope="session")

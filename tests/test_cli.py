@@ -39,7 +39,6 @@ def test_weights_of_the_fusion(capsys):
         (["analyze"], "--text"),
         (["analyze", "--audio", "missing.wav"], "missing.wav"),
         (["analyze", "--text", "a", "--weights", "text=-1"], "at least 0"),
-        (["analyze", "--text", "a", "--source", "hub"], "hub"),
         (["evaluate", "text", "--dataset", "ravdess", "."], "no text data set"),
         (["evaluate", "face", "--dataset", "fer2013", ".", "--oof"], "speech"),
         (["train", "text", "--epochs", "0"], "at least 1"),

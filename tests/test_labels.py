@@ -34,6 +34,15 @@ def test_mood_rises_with_every_move_toward_a_pleasanter_label():
                 assert mood(moved) > mood(base)
 
 
+def test_a_lean_stays_near_the_middle_and_what_is_clear_reaches_the_ends():
+    happy = np.eye(7)[LABELS.index("happy")]
+    neutral = np.eye(7)[LABELS.index("neutral")]
+    moods = mood(np.stack([share * happy + (1 - share) * neutral for share in np.linspace(0, 1, 101)]))
+    steps = np.diff(moods)
+    assert (steps > 0).all() and steps.max() < 2 * 0.02 and np.abs(np.diff(steps)).max() < 0.002  # smooth
+    assert moods[15] < 3.25 and moods[75] > 4.5
+
+
 def test_mood_keeps_the_leading_shape():
     assert mood(np.full((4, 3, 7), 1 / 7)).shape == (4, 3)
     assert isinstance(mood(np.full(7, 1 / 7)), float)

@@ -21,6 +21,7 @@ from emotion.labels import LABELS, mood_word
 from emotion.media import SAMPLE_RATE, decode_audio
 from emotion.page import frames, temporary, wording
 from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
+from emotion.weights import ROLES
 
 from .conftest import CHROMIUM, MEDIA, ROOT, App
 
@@ -204,7 +205,8 @@ def wider_than_window(page) -> int:
 
 def test_first_view_invites_and_says_what_it_is(open_page):
     page = open_page()
-    assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == ["Microphone", "Upload", "Webcam", "Text"]
+    page.get_by_role("tab").first.wait_for()
+    assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == ["Microphone", "Live", "Upload", "Webcam", "Text", "Models and method"]
     notice = page.locator(".notice").inner_text()
     for said in ("not a reading of feelings", "deleted within\\s15 minutes", "non-commercial"):
         assert re.search(said, notice)
@@ -404,7 +406,7 @@ def test_a_refused_microphone_is_explained(open_page, launch):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_phone_needs_no_sideways_scrolling(open_page, scheme):
     page = open_page(PHONE, scheme)
-    for tab in ("Microphone", "Upload", "Webcam", "Text"):
+    for tab in ("Microphone", "Live", "Upload", "Webcam", "Text"):
         show(page, tab)
         assert wider_than_window(page) <= 0
     film(page, 3)
@@ -535,6 +537,30 @@ def test_shares_say_weight_reliability_and_part():
     readings = {"text": TextReading(np.full(7, 1 / 7, np.float32), 0.37)}
     said = wording.shares(Analysis(Fusion(3.0, "angry", np.full(7, 1 / 7), 1.0, False, {"text": 1.0}), readings), {"text": 0.42})
     assert all(part in said for part in ("0.42", "0.37", "100%"))
+
+
+def test_the_line_about_the_models_says_what_is_missing_and_why():
+    ready = dict.fromkeys(ROLES, "ready")
+    assert not re.sub("<.*?>", "", wording.models_line(ready))
+    said = wording.models_line(
+        ready | {"text": "downloading 43 %", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
+    )
+    assert "words (downloading 43 %)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
+    assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said and "speech to text" not in said.lower()
+    assert "answers come without (broken)" in wording.models_line(ready | {"speech": "failed: broken"})
+    assert wording.is_loading("downloading") and not wording.is_loading("bundled: loading failed")
+
+
+def test_models_and_method_are_explained_with_their_figures(open_page):
+    page = open_page()
+    show(page, "Models and method")
+    page.locator("#simplex .js-plotly-plot").wait_for()
+    assert "Article 50" in page.locator("#method-tab").inner_text()
+    for name in ("Text: seven", "Voice: seven", "Face: seven"):
+        page.get_by_text(name).click()
+    page.locator(".diagram svg").nth(2).wait_for()
+    assert page.locator(".diagram svg").count() == 3
+    assert not page.locator("#language").is_visible() and not page.locator(".invitation").is_visible()
 
 
 def test_sweeping_deletes_what_is_old_and_only_that(tmp_path):

@@ -88,5 +88,5 @@ def test_silence_before_and_after_is_cut(scaled):
     pause = np.zeros(2 * SAMPLE_RATE, np.float32)
     assert (
         len(speech.features(np.concatenate([pause, scaled, pause]), banks))
-        <= len(speech.features(scaled, banks)) + 2 * speech.MARGIN + 4
+        <= len(speech.features(scaled, banks)) + 2 * prosody.MARGIN + 4
     )

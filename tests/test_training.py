@@ -13,9 +13,10 @@ import soundfile
 import torch
 
 from emotion import cli
+from emotion.face import FaceCommittee
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError
-from emotion.training import datasets, face, loop, metrics, speech, text
+from emotion.training import checks, datasets, export, face, loop, metrics, phrases, protocols, speech, text
 from tests.test_prosody import voice
 
 
@@ -272,3 +273,51 @@ def test_retraining_on_a_folder_of_ones_own_and_using_it(tmp_path, capsys, monke
     figures = json.loads(capsys.readouterr().out)
     assert figures["n"] == 12 and figures["model"]["name"] == "mine" and not figures["model"]["calibrated"]
     assert np.sum(figures["confusion"]) == 12
+
+
+def test_phrases_are_of_each_kind_and_none_of_those_that_check_them():
+    made = phrases.examples()
+    assert len(made) == phrases.PLAIN + phrases.NEGATED + phrases.MIXED
+    assert [e.item for e in made] == [e.item for e in phrases.examples()]
+    said = {text.normalise(e.item).strip(" .") for e in made}
+    assert not said & set(checks.SENTENCES)
+    wanted = text.Targets.of(made)
+    plain = wanted.labels[:, LABELS.index("neutral")] == 1
+    mixed = (wanted.labels == 0.5).sum(dim=1) == 2
+    bad = wanted.polarity[:, 0] > 0.9
+    assert plain.sum() > 2500 and mixed.sum() > 2000 and bad.sum() > 300
+    assert all(e.label < 0 for e in made)  # in no figure, and in no held-out part
+
+
+def test_a_reliability_diagram_is_drawn(tmp_path):
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.full(7, 0.4), 3000)
+    truth = np.array([rng.choice(7, p=row) for row in p])
+    part = export.Figures.from_probabilities("a part", p, truth, None)
+    assert sum(n for _, _, n in part.bins) == 3000 and all(abs(right - sure) < 0.15 for sure, right, n in part.bins if n > 100)
+    export.draw_reliability(tmp_path / "r.svg", part)
+    svg = (tmp_path / "r.svg").read_text("utf-8")
+    assert svg.count("<use ") >= len(part.bins) and "n = 3,000" in svg
+    export.draw_reliability(tmp_path / "again.svg", part)
+    assert (tmp_path / "again.svg").read_text("utf-8") == svg  # the same figures leave the same file
+
+
+def test_folds_by_writer_never_split_one():
+    folds = {}
+    for number in range(200):
+        example = datasets.Example(str(number), "", 0, f"isear-{number // 4}")
+        assert folds.setdefault(example.group, protocols.isear_fold(example)) == protocols.isear_fold(example)
+    assert set(folds.values()) == set(range(protocols.ISEAR_FOLDS))
+
+
+def test_a_folded_face_committee_gives_the_same_answers():
+    committee = FaceCommittee().train()
+    faces = torch.randn(16, 1, 48, 48)
+    for _ in range(3):
+        committee.evidence(faces)  # fills the running means and variances
+    committee.eval()
+    with torch.inference_mode():
+        before = committee.evidence(faces)
+        after = committee.folded().evidence(faces)
+    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in committee.modules())

@@ -18,6 +18,7 @@ from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
 from emotion.training import transcript as training
 from emotion.transcript import Calibration, Utterance, speech_segments, transcribe
+from tests import published
 
 MEDIA = Path(__file__).parent / "media"
 FIRST, SECOND = "the man went to the market", "please call me tomorrow"
@@ -300,27 +301,9 @@ def test_the_command_reports_on_a_data_set(tmp_path: Path, spoken: np.ndarray, m
 # --- Whisper -------------------------------------------------------------------------------------------------------------
 
 
-def small_whisper(folder: Path, vocabulary: int) -> Path:
-    """A Whisper of 2 layers and random weights, as transformers saves it."""
-    torch = pytest.importorskip("torch")
-    from transformers import WhisperConfig, WhisperForConditionalGeneration
-
-    torch.manual_seed(0)
-    sizes = {
-        f"{part}_{name}": n
-        for part in ("encoder", "decoder")
-        for name, n in (("layers", 2), ("attention_heads", 2), ("ffn_dim", 64))
-    }
-    model = WhisperForConditionalGeneration(
-        WhisperConfig(vocab_size=vocabulary, d_model=16, max_target_positions=32, init_std=0.3, **sizes)
-    )
-    model.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(small_whisper(tmp_path_factory.mktemp("whisper") / "small.en", 51864))
+    return str(published.whisper(tmp_path_factory.mktemp("whisper") / "small.en"))
 
 
 def test_whisper_computes_what_transformers_computes(whisper_folder: str) -> None:

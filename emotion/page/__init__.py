@@ -7,7 +7,7 @@ import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, microphone, text, upload, webcam, wording
+from emotion.page import api, live, method, microphone, text, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
@@ -24,7 +24,8 @@ def build(analyzer: Analyzer) -> gr.Blocks:
         gr.HTML(wording.MASTHEAD + wording.NOTICE, padding=False)
         models = gr.HTML(wording.models_line(analyzer.status()), padding=False, elem_id="models")
         with gr.Tabs(overflow_behavior="wrap"):
-            sources = [source for tab in (microphone, upload, webcam, text) for source in tab.build(analyzer)]
+            sources = [source for tab in (microphone, live, upload, webcam, text) for source in tab.build(analyzer)]
+            method.build()
         language = gr.Radio(
             [("English", ENGLISH), ("another language", OTHER)],
             value=ENGLISH,
@@ -60,4 +61,4 @@ def launch_options() -> dict[str, Any]:
 
 def _status(analyzer: Analyzer) -> tuple[str, gr.Timer]:
     status = analyzer.status()
-    return wording.models_line(status), gr.Timer(active=any(state in wording.LOADING for state in status.values()))
+    return wording.models_line(status), gr.Timer(active=any(map(wording.is_loading, status.values())))

@@ -37,6 +37,7 @@ class Source:
     triggers: Sequence[Callable]
     arguments: Callable[[Any], dict[str, Any]]
     empty: str  # what to say when there is nothing to analyse
+    path: bool = True  # whether the component's value names a file
 
 
 class Session:
@@ -71,7 +72,7 @@ class Session:
             if value is None or (isinstance(value, str) and not value.strip()):
                 gr.Info(source.empty)
                 return dict.fromkeys(self._outputs, gr.skip())
-            if not isinstance(source.component, gr.Textbox) and not os.path.exists(value):
+            if source.path and not os.path.exists(value):
                 raise gr.Error(DELETED, print_exception=False)
             start = time.monotonic()
             with sentences_for_errors():
@@ -90,7 +91,7 @@ class Session:
         context = contextvars.copy_context()
 
         def report(share: float, stage: str) -> None:
-            loading = any(state in wording.LOADING for state in self.analyzer.status().values())
+            loading = any(map(wording.is_loading, self.analyzer.status().values()))
             context.copy().run(progress, share, desc=stage.capitalize() + (" (the models are loading)" if loading else ""))
 
         return report

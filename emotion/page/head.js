@@ -20,8 +20,9 @@
   };
   const say = (text) => document.querySelectorAll(".device-trouble").forEach((place) => (place.textContent = text));
   const forget = (stream) => (say(""), stream);
+  devices.explain = (error) => REASONS[error.name] || `The microphone or camera cannot be used: ${error.message}`;
   const tell = (error) => {
-    say(REASONS[error.name] || `The microphone or camera cannot be used: ${error.message}`);
+    say(devices.explain(error));
     throw error;
   };
 

@@ -10,6 +10,7 @@ from emotion.analyzer import Analyzer
 from emotion.labels import MODALITIES
 from emotion.media import MAX_TEXT_CHARS
 from emotion.page import wording
+from emotion.page.compare import Comparison
 from emotion.page.frames import views
 from emotion.readings import Analysis
 
@@ -43,6 +44,7 @@ class ResultPanel:
             with gr.Column(elem_classes="panel-part"):
                 self._weights(analyzer.weights)
             self._transcript()
+            self.comparison = Comparison(analyzer)
             with gr.Column(visible=False, elem_classes="panel-part") as self.sound:
                 gr.HTML(wording.SOUND, padding=False)
                 self.sound_plot = gr.Plot(show_label=False, container=False, elem_id="sound")
@@ -99,7 +101,16 @@ class ResultPanel:
     def text_outputs(self) -> list:
         """What changes with the text."""
         part = self.parts["text"]
-        return [*self.fusion_outputs, part.heading, part.plot, self.transcript, self.note, self.words, self.details]
+        return [
+            *self.fusion_outputs,
+            part.heading,
+            part.plot,
+            self.transcript,
+            self.note,
+            self.words,
+            self.details,
+            self.comparison.component,
+        ]
 
     @property
     def outputs(self) -> list:
@@ -126,6 +137,7 @@ class ResultPanel:
             self.note: wording.transcript_note(analysis),
             self.words: wording.words(analysis),
             self.details: wording.details(analysis),
+            self.comparison.component: self.comparison.value(analysis),
         }
 
     def show(self, analysis: Analysis, weights: Mapping[str, float]) -> dict:

@@ -18,4 +18,4 @@ def build(analyzer: Analyzer) -> list[Source]:
             elem_id="typed",
         )
         send = gr.Button("Analyse", variant="primary", elem_id="text-analyse", elem_classes="go")
-    return [Source("text", typed, [typed.submit, send.click], lambda text: {"text": text}, "Type a sentence first.")]
+    return [Source("text", typed, [typed.submit, send.click], lambda text: {"text": text}, "Type a sentence first.", path=False)]

@@ -8,7 +8,7 @@ from emotion.labels import LABELS, MOOD_WORDS, mood_word
 from emotion.page.frames import View
 from emotion.readings import Analysis, FaceReading, Reading, SpeechReading, TextReading
 
-NAMES = {"text": "Words", "speech": "Voice", "face": "Face", "transcript": "Speech to text"}
+NAMES = {"text": "Words", "speech": "Voice", "face": "Face", "detector": "Finding the face", "transcript": "Speech to text"}
 STAGES = {
     "media": "Reading the file",
     "transcript": "Speech to text",
@@ -45,17 +45,32 @@ the voice model's attention lay.</p></div>"""
 
 DEVICE_TROUBLE = '<div class="device-trouble" role="alert"></div>'
 
-LOADING = ("waiting", "loading")  # states of a model that is not there yet
 AGREEMENTS = ((0.8, "agree well"), (0.5, "agree in part"), (0.0, "hardly agree"))  # from which agreement on
 
 
+STATES = {  # of Analyzer.status(), what they concern and why
+    "bundled": "{}: read by what comes with the app ({}).",
+    "failed": "{}: no model could be loaded, and answers come without ({}).",
+    "remote": "{}: read by a third party, to whom what you say or show is sent ({}).",
+}
+
+
+def is_loading(state: str) -> bool:
+    """Whether a role's state, as ``Analyzer.status()`` gives it, will change by itself."""
+    return state in ("waiting", "loading") or state.startswith("downloading")
+
+
 def models_line(status: Mapping[str, str]) -> str:
-    """What is still loading, and what did not load, from ``Analyzer.status()``; nothing when all is well."""
-    loading = [NAMES[role].lower() for role, state in status.items() if state in LOADING]
-    failed = [NAMES[role].lower() for role, state in status.items() if state.startswith("failed")]
-    said = f"Models are loading: {_listed(loading)}. " if loading else ""
-    said += f"No model could be loaded for: {_listed(failed)}. Answers come without." if failed else ""
-    return f'<div class="models" role="status">{said}</div>'
+    """What still loads, what answers instead of a better model, what did not load and what leaves this app; nothing else."""
+    loading = [f"{NAMES[role].lower()} ({state})" for role, state in status.items() if is_loading(state)]
+    said = [f"Models are on their way: {_listed(loading)}. What is here answers meanwhile."] if loading else []
+    for kind, sentence in STATES.items():
+        alike: dict[str, list[str]] = {}
+        for role, state in status.items():
+            if state.startswith(kind + ": "):
+                alike.setdefault(state.removeprefix(kind + ": "), []).append(NAMES[role].lower())
+        said += [sentence.format(_listed(names).capitalize(), why) for why, names in alike.items()]
+    return f'<div class="models" role="status">{"<br>".join(map(escape, said))}</div>'
 
 
 def headline(analysis: Analysis) -> str:

@@ -1,8 +1,10 @@
-"""What must not decide: another microphone, room or level for the voice; a name, an emoji or the length for a text.
+"""What must not decide: another microphone, room or level for the voice; a name, an emoji or the length for a text; a modality that says
+nothing for the fused answer. And sentences whose mood everybody knows.
 
-``python -m emotion.training.checks speech|text`` prints a Markdown table, from EMOTION_DATA.
+``python -m emotion.training.checks speech|text|sentences|fusion`` prints a Markdown table; all but sentences need EMOTION_DATA.
 """
 
+import itertools
 import re
 import sys
 from collections.abc import Callable
@@ -14,10 +16,12 @@ import torch
 from scipy.signal import butter, fftconvolve, sosfilt
 
 import emotion
-from emotion.labels import LABELS
+from emotion.fusion import fuse
+from emotion.labels import LABELS, MODALITIES, mood
 from emotion.media import SAMPLE_RATE
+from emotion.readings import Frame, Reading
 from emotion.speech import encoder_input, features, filter_banks
-from emotion.training import datasets, evaluation, export, metrics, speech
+from emotion.training import datasets, evaluation, export, fusion, metrics, speech
 from emotion.training.experiments import run
 
 SNR_DB = 10.0
@@ -146,8 +150,114 @@ def check_text() -> list[dict[str, Any]]:
     return rows
 
 
+# Texts as one would say them, and the moods between which they belong.
+SENTENCES: dict[str, tuple[str, float, float]] = {
+    "i am not happy with this at all": ("negation", 1.0, 2.5),
+    "i don't feel good today": ("negation", 1.0, 2.5),
+    "nothing went right today": ("negation", 1.0, 2.5),
+    "i'm not angry with you": ("negation", 2.5, 4.5),
+    "that was not bad": ("negation", 3.0, 5.0),
+    "not bad at all": ("negation", 3.0, 5.0),
+    "i couldn't be happier": ("negation", 4.0, 5.0),
+    "i have never felt better": ("negation", 4.0, 5.0),
+    "i love my job but the hours are killing me": ("mixed feelings", 2.0, 4.0),
+    "i'm proud of her and i miss her terribly": ("mixed feelings", 2.0, 4.0),
+    "the food was great but the service was awful": ("mixed feelings", 2.0, 4.0),
+    "i am happy for them and a little sad for myself": ("mixed feelings", 2.0, 4.0),
+    "i went to work and had lunch at my desk": ("an ordinary day", 2.5, 3.5),
+    "today i did some laundry and watched television": ("an ordinary day", 2.5, 3.5),
+    "the meeting starts at ten and ends at eleven": ("an ordinary day", 2.5, 3.5),
+    "i took the bus home and made dinner": ("an ordinary day", 2.5, 3.5),
+    "it was an average day nothing special": ("an ordinary day", 2.5, 3.5),
+    "this is the best day of my life": ("plainly said", 4.0, 5.0),
+    "i am so grateful for my friends": ("plainly said", 4.0, 5.0),
+    "i feel so alone since he died": ("plainly said", 1.0, 2.0),
+    "i am scared of losing my job": ("plainly said", 1.0, 2.5),
+    "how dare you speak to me like that": ("plainly said", 1.0, 2.5),
+}
+
+
+def check_sentences() -> list[dict[str, Any]]:
+    """The mood of each of SENTENCES, and whether it lies where it belongs."""
+    model = emotion.load("bundled").text
+    probabilities = model.predict(list(SENTENCES))
+    rows = []
+    for (sentence, (kind, low, high)), p in zip(SENTENCES.items(), probabilities, strict=True):
+        found = mood(p)
+        rows.append(
+            {
+                "sentence": sentence,
+                "kind": kind,
+                "belongs": f"{low:g} to {high:g}",
+                "mood": f"{found:.2f}",
+                "label": f"{LABELS[int(p.argmax())]} {p.max():.2f}",
+                "there": "yes" if low <= found <= high else "no",
+            }
+        )
+    return rows
+
+
+# --- fusion --------------------------------------------------------------------------------------------------------------
+
+NOISES = 100  # noisy inputs of a kind
+CONFLICTS = 1000
+
+
+def check_fusion() -> list[dict[str, Any]]:
+    """UAR of held-out voices beside words that say nothing; how often noise is read at all; readings that contradict each other."""
+    analyzer = emotion.load("bundled")
+    shares = tuple(analyzer.weights[name] for name in MODALITIES)
+    voices, said = fusion.voices_alone(*fusion.out_of_fold_voices()), fusion.empty_words(analyzer)
+    taken = fusion.taken_from(voices, said, shares), fusion.taken_from(voices, said, shares, reliable=False)
+    rows = [
+        {"what": f'voices and "{words}"', "n": len(voices.truth), "result": f"UAR {-taken[0][words]:+.3f}, "
+         f"{-taken[1][words]:+.3f} without reliability"}
+        for words in said
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    heard = sum(analyzer.speech.read(_random_sound(rng)) is not None for _ in range(NOISES))
+    seen = sum(analyzer.face.read([Frame(0.0, rng.integers(0, 256, (240, 320, 3), np.uint8))]) is not None for _ in range(NOISES))
+    rows += [
+        {"what": "white or pink noise read as a voice", "n": NOISES, "result": f"{heard}"},
+        {"what": "random pixels read as a face", "n": NOISES, "result": f"{seen}"},
+    ]
+    return [*rows, *_conflicts(analyzer.weights, *fusion.label_pairs(analyzer)[:1])]
+
+
+def _random_sound(rng: np.random.Generator) -> np.ndarray:
+    spectrum = np.fft.rfft(rng.standard_normal(3 * SAMPLE_RATE))
+    noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 1) ** rng.choice([0.0, 0.5]))
+    return (0.1 * noise / noise.std()).astype(np.float32)
+
+
+def _conflicts(weights: dict[str, float], pairs: fusion.Pairs) -> list[dict[str, Any]]:
+    """Happy readings of one modality beside sad or angry ones of another, each of them named right by its model."""
+    rng, rows = np.random.default_rng(0), []
+    right = pairs.probabilities.argmax(axis=2) == pairs.truth[:, None]
+    low = np.isin(pairs.truth, [LABELS.index("sad"), LABELS.index("angry")])
+    for one, other in itertools.permutations(range(len(MODALITIES)), 2):
+        glad = rng.choice(np.flatnonzero(right[:, one] & (pairs.truth == LABELS.index("happy"))), CONFLICTS)
+        down = rng.choice(np.flatnonzero(right[:, other] & low), CONFLICTS)
+        fused = [
+            fuse({MODALITIES[m]: Reading(pairs.probabilities[i, m], float(pairs.reliability[i, m])) for i, m in pair}, weights)
+            for pair in zip(zip(glad, itertools.repeat(one)), zip(down, itertools.repeat(other)), strict=False)
+        ]
+        moods = np.array([f.mood for f in fused])
+        outer = np.sort(mood(np.stack([pairs.probabilities[glad, one], pairs.probabilities[down, other]], axis=1)), axis=1)
+        between = ((moods >= outer[:, 0] - 1e-9) & (moods <= outer[:, 1] + 1e-9)).mean()
+        rows.append(
+            {
+                "what": f"happy {MODALITIES[one]}, sad or angry {MODALITIES[other]}",
+                "n": CONFLICTS,
+                "result": f"{np.mean([f.mixed for f in fused]):.1%} mixed, {between:.0%} between, median mood {np.median(moods):.2f}",
+            }
+        )
+    return rows
+
+
 def main(argv: list[str] | None = None) -> int:
-    return run(__doc__, {"speech": check_speech, "text": check_text}, argv)
+    tables = {"speech": check_speech, "text": check_text, "sentences": check_sentences, "fusion": check_fusion}
+    return run(__doc__, tables, argv)
 
 
 if __name__ == "__main__":

@@ -20,24 +20,26 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of ``metrics.report`` with the data set's name and the model's; for EmoBank the rank correlation with valence.
 
-    For GoEmotions also the macro-F1 over all rows, those of several labels too, by the model's second reading.
+    For GoEmotions also the macro-F1 over all rows, those of several labels too, by the model's second reading if it has one.
     With ``out_of_fold`` the probabilities are those that cross-validation stored beside the weights; every clip must have one.
     """
     assert modality in MODALITIES
     examples = datasets.load(modality, dataset, path, split)
     analyzer = emotion.load(source)
-    choice = analyzer.choices[modality]
+    serving = analyzer.serving(modality)
+    if out_of_fold and serving.choice.path is None:
+        raise InputError("The model in use stores no out-of-fold probabilities: it is run elsewhere.")
     if out_of_fold:
-        probabilities = _stored(choice.path / "oof.json", examples)
+        probabilities = _stored(serving.choice.path / "oof.json", examples)
     else:
-        probabilities = predict(getattr(analyzer, modality), examples)
-    head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": choice.info.to_dict()}
+        probabilities = predict(serving.model, examples)
+    head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": serving.choice.info.to_dict()}
     if all(e.valence is not None for e in examples):
         return head | {"n": len(examples), "spearman": rank_correlation(probabilities, examples)}
     truth = np.array([e.label for e in examples])
-    if dataset == "goemotions":
+    if dataset == "goemotions" and hasattr(serving.model, "shows"):
         rows = list(datasets.goemotions_rows(datasets.Source(path), split))
-        head |= {"n_multilabel": len(rows), "macro_f1_multilabel": multilabel(analyzer.text, rows)}
+        head |= {"n_multilabel": len(rows), "macro_f1_multilabel": multilabel(serving.model, rows)}
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": _mood_medians(probabilities, truth)}
 
 

@@ -25,6 +25,7 @@ from emotion.speech import ENCODER_MELS, N_FEATURES, STATES, EncodedNetwork, Spe
 from emotion.text import EMOTIONS
 from emotion.training import datasets, export, loop, metrics, speech, text
 from emotion.training.datasets import Example
+from emotion.weights import DEFAULT_FILE, bundled
 
 TIMED_FRAMES = 250  # 5 s of voice
 TIMED_WORDS = 15
@@ -216,7 +217,7 @@ def compare_text() -> list[dict[str, Any]]:
     watch = [e for e in held if e.label >= 0]
     parts = {name: datasets.load("text", name, folder, "dev") for name in ("goemotions", "meld")}
     parts["isear"] = [e for e in watch if e.group.startswith("isear")]
-    model = text.TextRecogniser(export.bundled("text"))
+    model = text.TextRecogniser(bundled("text", DEFAULT_FILE))
 
     recipe = dataclasses.replace(text.RECIPE, learning_rate=1e-3)
     torch.manual_seed(recipe.seed)

@@ -1,9 +1,11 @@
 """Writes a trained model: safetensors in half precision, config, card, and its figures into weights.yaml."""
 
+import contextlib
 import dataclasses
 import json
 import logging
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,13 @@ from emotion.labels import LABELS
 from emotion.readings import InputError
 from emotion.training import evaluation, metrics
 from emotion.training.datasets import Example
-from emotion.weights import DEFAULT_FILE, ROOT, Choice, choose, read
+from emotion.weights import DEFAULT_FILE, ROOT, Choice
 
 log = logging.getLogger(__name__)
 
 MODELS = ROOT / "emotion" / "models"
 MAX_FILE_BYTES = 9_900_000  # a Space's git takes no file over 10 MB
+DIAGRAM = "reliability.svg"
 
 
 def save(folder: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
@@ -62,28 +65,65 @@ class Card:
 
 @dataclass(frozen=True)
 class Figures:
-    """A report over one part of the data. ``command``: what prints it again after ``python -m emotion``, if anything does."""
+    """A report over one part of the data, and its ``metrics.reliability``.
+
+    ``command``: what prints it again after ``python -m emotion``, if anything does.
+    """
 
     part: str
     report: dict[str, Any]
+    bins: list[tuple[float, float, int]]
     command: str | None = None
 
     @classmethod
     def of(cls, part: str, model: Any, examples: list[Example], command: str | None, restrict: bool = False) -> "Figures":
         """Run a recogniser over examples with labels."""
-        truth = np.array([e.label for e in examples])
-        return cls(part, metrics.report(evaluation.predict(model, examples), truth, restrict), command)
+        return cls.from_probabilities(
+            part, evaluation.predict(model, examples), np.array([e.label for e in examples]), command, restrict
+        )
+
+    @classmethod
+    def from_probabilities(
+        cls, part: str, probabilities: np.ndarray, truth: np.ndarray, command: str | None, restrict: bool = False
+    ) -> "Figures":
+        """Of probabilities (n, 7) and labels (n,)."""
+        report, bins = metrics.report(probabilities, truth, restrict), metrics.reliability(probabilities, truth)
+        return cls(part, report, bins, command)
 
 
 def report(
     role: str, folder: Path, temperature: float | None, card: Card, parts: list[Figures], notes: str = ""
 ) -> dict[str, Any]:
     """Write the card and the entry of weights.yaml of a model in ``folder``; returns the figures of the last part."""
-    _write_card(folder, card, temperature, parts, notes)
     main = parts[-1] if parts else None
+    if main:
+        draw_reliability(folder / DIAGRAM, main)
+    _write_card(folder, card, temperature, parts, notes)
     kept = ("accuracy", "uar", "macro_f1", "weighted_f1", "ece")
     _enter(role, folder, temperature, {"part": main.part, **{k: main.report[k] for k in kept}} if main else {})
     return {"model": str(folder), "part": main.part, **main.report} if main else {"model": str(folder)}
+
+
+def draw_reliability(file: Path, figures: Figures) -> None:
+    """A reliability diagram (DeGroot & Fienberg 1983): how often the top label is right against how sure it is; an area by count."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    confidence, accuracy, n = (np.array(column) for column in zip(*figures.bins, strict=True))
+    ink, style = "#6b7280", {"svg.hashsalt": "emotion", "svg.fonttype": "none", "font.size": 9}  # readable on white and on black
+    with plt.rc_context(
+        style | {key: ink for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
+    ):
+        figure, axes = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
+        axes.plot([0, 1], [0, 1], color=ink, linestyle=":", linewidth=1)
+        axes.plot(confidence, accuracy, color="#1f6fbf", linewidth=1)
+        axes.scatter(confidence, accuracy, s=400 * n / n.max(), color="#1f6fbf", alpha=0.5, linewidths=0)
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the top label", ylabel="share of it that is right")
+        axes.set_title(f"{figures.part}\nn = {figures.report['n']:,}, ECE {figures.report['ece']:.3f}", fontsize=8)
+        figure.savefig(file, transparent=True, metadata={"Date": None})
+        plt.close(figure)
 
 
 def _write_card(folder: Path, card: Card, temperature: float | None, parts: list[Figures], notes: str) -> None:
@@ -91,7 +131,7 @@ def _write_card(folder: Path, card: Card, temperature: float | None, parts: list
     lines = [f"| part | n | {' | '.join(names)} | command |", "|" + "---|" * (len(names) + 3)]
     for part in parts:
         values = " | ".join(f"{part.report[name]:.3f}" for name in names)
-        command = f"`python -m emotion {part.command}`" if part.command else ""
+        command = f"`python -m emotion {part.command} --source bundled`" if part.command else ""
         lines.append(f"| {part.part} | {part.report['n']:,} | {values} | {command} |")
     recalls = [f"{part.part}: recall " + ", ".join(_recalls(part.report)) for part in parts[-1:]] + (
         [f"\n{notes}"] if notes else []
@@ -99,6 +139,7 @@ def _write_card(folder: Path, card: Card, temperature: float | None, parts: list
     calibrated = (
         f"Temperature {temperature:.3f}, fitted on held-out data." if temperature else "Not calibrated: too little held-out data."
     )
+    diagram = f"![Reliability diagram]({DIAGRAM})\n\n" if parts else ""
     text = f"""---
 license: {card.licence}
 library_name: pytorch
@@ -112,7 +153,7 @@ tags: [emotion-recognition]
 
 {chr(10).join([*lines, "", *recalls])}
 
-{calibrated} ECE is that of the top label in 15 equal-width bins; UAR is the mean recall over the labels.
+{diagram}{calibrated} ECE is that of the top label in 15 equal-width bins; UAR is the mean recall over the labels.
 
 ## Data
 {_block(card.data)}
@@ -134,11 +175,6 @@ def _block(text: str) -> str:
     return f"\n{text.strip()}\n"
 
 
-def bundled(role: str) -> Choice:
-    """The bundled model of a role, as weights.yaml has it."""
-    return choose(read(DEFAULT_FILE), role, "bundled")
-
-
 def trained(role: str, folder: Path, temperature: float | None) -> Choice:
     """A freshly trained model, so that its figures come from the files that were written."""
     return Choice(f"emotion-{role}", "local", "trained here", "that of the data", folder, temperature)
@@ -150,33 +186,51 @@ def _enter(role: str, folder: Path, temperature: float | None, figures: dict[str
         "temperature": temperature and round(temperature, 4),
         "figures": {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()},
     }
-    if update_entry(DEFAULT_FILE, role, folder, values):
+    if update_entry(DEFAULT_FILE, role, lambda entry: _is_at(entry, folder), values):
         log.info("%s has the new temperature and figures", DEFAULT_FILE.name)
         return
     choice = dataclasses.asdict(trained(role, folder, temperature)) | values | {"path": str(folder.resolve())}
-    entry = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in choice.items() if value is not None)
+    entry = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in choice.items() if value)
     log.info("to use it, put this first under %s in weights.yaml:\n  - %s", role, entry.lstrip())
 
 
-def update_entry(file: Path, role: str, folder: Path, values: dict[str, Any]) -> bool:
-    """Set ``values`` in the entry whose path is ``folder``; comments stay. False when there is no such entry."""
+def update_entry(file: Path, role: str, wanted: Callable[[dict], bool], values: dict[str, Any]) -> bool:
+    """Set ``values`` in the first entry of a role that is ``wanted``; comments stay. False when there is none."""
+    with edited(file) as content:
+        for entry in content.get(role, ()):
+            if wanted(entry):
+                for key, value in values.items():
+                    if isinstance(value, dict) and key in entry:
+                        entry[key].update(value)  # in place: what stands after it in the file stays
+                    else:
+                        entry[key] = value
+                return True
+    return False
+
+
+def update_fusion(file: Path, figures: dict[str, Any]) -> None:
+    """Put the figures that justify the fusion weights beside them."""
+    with edited(file) as content:
+        content.setdefault("fusion", {}).clear()
+        content["fusion"].update(figures)  # in place: the comments stay
+
+
+def _is_at(entry: dict[str, Any], folder: Path) -> bool:
+    return bool(entry.get("path")) and (DEFAULT_FILE.parent / entry["path"]).resolve() == folder.resolve()
+
+
+@contextlib.contextmanager
+def edited(file: Path) -> Iterator[Any]:
+    """The content of weights.yaml, written back with its comments."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
     yaml.width = 130
     yaml.indent(mapping=2, sequence=4, offset=2)
     content = yaml.load(file.read_text("utf-8"))
-    for entry in content[role]:
-        if entry.get("path") and (file.parent / entry["path"]).resolve() == folder.resolve():
-            for key, value in values.items():
-                if isinstance(value, dict) and key in entry:
-                    entry[key].update(value)  # in place: what stands after it in the file stays
-                else:
-                    entry[key] = value
-            with file.open("w", encoding="utf-8") as stream:
-                yaml.dump(content, stream)
-            return True
-    return False
+    yield content
+    with file.open("w", encoding="utf-8") as stream:
+        yaml.dump(content, stream)
 
 
 def data_file(name: str) -> Path:

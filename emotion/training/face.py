@@ -11,22 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emotion.face import SIZE, FaceNetwork, FaceRecogniser, mirrored_logits, preprocess
+from emotion.face import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, preprocess
 from emotion.training import datasets, export, loop
 from emotion.training.datasets import Example
+from emotion.weights import DEFAULT_FILE, bundled
 
 log = logging.getLogger(__name__)
 
-# 50 epochs of 25,200 faces at 0.16 G multiply-adds, three passes each: 0.6 P multiply-adds, 40 minutes on two cores with AMX.
+# 50 epochs of 25,200 faces at 0.16 G multiply-adds, three passes each: 0.6 P multiply-adds a member,
+# an hour of one core with AMX.
 RECIPE = loop.Recipe(epochs=50, batch_size=128, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.1, ema=0.999)
+MEMBERS = 2  # of the committee, alike but for their seeds
 BALANCE = 0.5  # exponent of the class weights: full balance costs more accuracy than it gains recall of 1.5 % disgust
 
 CARD = export.Card(
     title="Face: seven emotions from one 48 x 48 grey face",
     licence="other",
     about="""
-A convolutional network of four stages (1.9 M parameters, 0.16 G multiply-adds a face), trained from scratch with a class-balanced
-loss and random views. A tenth of the training pictures, chosen by a hash of their names, is held out for the
+Two convolutional networks of four stages, alike but for their seeds (3.8 M parameters, 0.31 G multiply-adds a face), whose logits are
+averaged; trained from scratch with a class-balanced loss and random views. A tenth of the training pictures, chosen by a hash of their names, is held out for the
 calibration temperature. A face is read as it is and mirrored. Pictures that stand in another part too, mirrored or not, were left out of training.""",
     data="FER2013 `train` (Goodfellow et al. 2013): 28,709 grey faces of 48 x 48 pixels from image search, labelled by one person each.",
     limits="""
@@ -39,7 +42,7 @@ them, mostly young and light-skinned ones; fear and sadness are told apart least
 
 def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None) -> dict[str, Any]:
     """Train the bundled model from FER2013, or train the model in use on with another data set; returns its figures."""
-    start = None if dataset is None else FaceRecogniser(export.bundled("face")).network
+    start = None if dataset is None else FaceCommittee.load(bundled("face", DEFAULT_FILE).path)
     name, path = dataset or ("fer2013", export.data_file("fer2013"))
     examples = datasets.load("face", name, path, "all" if dataset else "train")
     reported = datasets.load("face", name, path, "validation") if dataset is None else []
@@ -49,14 +52,23 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     mark = None if dataset is None else loop.fingerprint(examples)
     chosen = without_copies(chosen, watch) if watch and dataset is None else chosen
     recipe = loop.adapted(RECIPE, start is not None, epochs, len(chosen))
-    network = fit_network(chosen, loop.checkpoint_for("face", mark, recipe), recipe, watch, start)
+    committee = FaceCommittee(MEMBERS if start is None else len(start.members))
+    for number, member in enumerate(committee.members):
+        seeded = dataclasses.replace(recipe, seed=number)
+        begun = None if start is None else start.members[number]
+        trained = fit_network(chosen, loop.checkpoint_for("face", mark, seeded), seeded, watch, begun)
+        member.load_state_dict(trained.state_dict())
+    committee.to(memory_format=torch.channels_last).eval()
 
     truth = np.array([e.label for e in watch])
     enough = len(watch) >= loop.ENOUGH
-    temperature = loop.fit_temperature(mirrored_logits(network, preprocess([e.item for e in watch])), truth) if enough else None
+    temperature = loop.fit_temperature(mirrored_logits(committee, preprocess([e.item for e in watch])), truth) if enough else None
     out = out or (export.MODELS / "face" if dataset is None else Path("emotion-face"))
-    export.save(out, network.state_dict(), {"network": {}, "recipe": dataclasses.asdict(recipe)})
-    return export.report("face", out, temperature, CARD, _figures(out, temperature, watch, reported))
+    export.save(
+        out, committee.state_dict(), {"network": {"members": len(committee.members)}, "recipe": dataclasses.asdict(recipe)}
+    )
+    notes = _without_mirror(committee, reported) if reported else ""
+    return export.report("face", out, temperature, CARD, _figures(out, temperature, watch, reported), notes)
 
 
 def _figures(out: Path, temperature: float | None, watch: list[Example], reported: list[Example]) -> list[export.Figures]:
@@ -67,6 +79,13 @@ def _figures(out: Path, temperature: float | None, watch: list[Example], reporte
     if reported:
         rows.append(export.Figures.of("FER2013 validation", model, reported, "evaluate face --dataset fer2013 PATH"))
     return rows
+
+
+@torch.inference_mode()
+def _without_mirror(committee: FaceCommittee, reported: list[Example]) -> str:
+    answers = [committee.evidence(faces).mean((2, 3)) for faces in preprocess([e.item for e in reported]).split(256)]
+    right = torch.cat(answers).argmax(dim=1).numpy() == np.array([e.label for e in reported])
+    return f"FER2013 validation by the face alone, without its mirror image: accuracy {right.mean():.3f}."
 
 
 def without_copies(examples: list[Example], others: Iterable[Example]) -> list[Example]:

@@ -1,26 +1,64 @@
-"""Finds the fusion weights on held-out readings."""
+"""Finds the fusion weights on held-out readings, or on a user's own recordings with all modalities."""
 
+import csv
+import dataclasses
 import json
 import logging
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import emotion
+from emotion import figures, prosody, weights
 from emotion.analyzer import Analyzer
-from emotion.labels import LABELS, MODALITIES
+from emotion.labels import LABELS, MODALITIES, to_label
 from emotion.readings import InputError
+from emotion.recognisers import voice_reliability
 from emotion.training import datasets, evaluation, export, loop, metrics
-from emotion.weights import DEFAULT_FILE
+from emotion.training.transcript import SENTENCES
 
 log = logging.getLogger(__name__)
 
 STEP = 20  # the simplex is searched in twentieths
-PER_LABEL = 400  # pairs drawn for each label
+PER_LABEL = 400  # triples drawn for each label
 MAX_LOSS = 0.03  # of unweighted average recall, to a modality that says nothing
-SENTENCES = ("kids are talking by the door", "dogs are sitting by the door")  # RAVDESS's
-HEARD = 0.65  # how far speech to text is relied upon where it hears them: 1 less its word error rate on them
+HEARD = 0.65  # how far speech to text is relied upon where it hears RAVDESS's sentences: 1 less its word error rate on them
+FOLDS = 5  # of a user's own pairs
+COLUMNS = ("text", "audio", "video", "label")
+SIMPLEX = "simplex.json"
+
+GRID = tuple((i / STEP, j / STEP, (STEP - i - j) / STEP) for i in range(STEP + 1) for j in range(STEP + 1 - i))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Readings of the same moments. ``probabilities`` (n, 3, 7) and ``reliability`` (n, 3), modalities in the order of MODALITIES,
+    0 where one was absent; ``truth`` (n,) indices into LABELS."""
+
+    probabilities: np.ndarray
+    reliability: np.ndarray
+    truth: np.ndarray
+
+    def only(self, rows: np.ndarray) -> "Pairs":
+        return Pairs(self.probabilities[rows], self.reliability[rows], self.truth[rows])
+
+    def fused(self, shares: tuple[float, ...], reliable: bool = True) -> np.ndarray:
+        """The weighted mean (n, 7) of each row: ``sum(w r p) / sum(w r)``, without ``reliable`` with r = 1 for what was there."""
+        force = np.array(shares) * (self.reliability if reliable else self.reliability > 0)
+        force = np.where(force.sum(axis=1, keepdims=True) > 0, force, self.reliability > 0)
+        return np.einsum("nm,nml->nl", force, self.probabilities) / np.maximum(force.sum(axis=1, keepdims=True), 1e-12)
+
+    def product(self) -> np.ndarray:
+        """The product of experts (Hinton 2002), (n, 7)."""
+        log_p = np.log(self.probabilities + 1e-9) * (self.reliability > 0)[:, :, None]
+        joint = np.exp(log_p.sum(axis=1))
+        return joint / joint.sum(axis=1, keepdims=True)
+
+    def uar(self, shares: tuple[float, ...], reliable: bool = True) -> float:
+        return metrics.report(self.fused(shares, reliable), self.truth)["uar"]
 
 
 def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None) -> dict[str, Any]:
@@ -30,64 +68,110 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     together: text and face from the tenth held out of training, voices out of fold. Such triples are independent given the label,
     which flatters every fusion. So only weights count with which a modality that says nothing takes at most MAX_LOSS of unweighted
     average recall from a voice: the plain sentence that RAVDESS's actors say, as speech to text would hear it, and random letters.
+
+    With ``dataset`` ("pairs", a CSV file with the columns of COLUMNS), real pairs decide instead, for the models in use.
     """
-    if dataset is not None or out is not None or epochs is not None:
-        raise InputError("train fusion takes no --dataset, --out or --epochs: it reads EMOTION_DATA and writes weights.yaml.")
+    if epochs is not None:
+        raise InputError("train fusion takes no --epochs: it searches all weights in steps of a twentieth.")
+    if dataset is not None:
+        return _train_on(dataset, out or Path("emotion-fusion"))
     analyzer = emotion.load("bundled")
+    pairs, voices = label_pairs(analyzer)
+    said = empty_words(analyzer)
+    grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": _harmless(voices, said, shares)} for shares in GRID]
+    # By recall, not by likelihood: a weighted mean is never surer than its surest part, so likelihood would give all to one.
+    best = max((point for point in grid if point["allowed"]), key=lambda point: point["uar"])["weights"]
+    result = _figures(pairs, best) | {"taken_from_voice": taken_from(voices, said, best)}
+    _write(analyzer, weights.DEFAULT_FILE, out or export.MODELS / "fusion", grid, result, "label-paired held-out readings")
+    return result
+
+
+def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
+    name, path = dataset
+    if name != "pairs":
+        raise InputError(f"train fusion takes --dataset pairs FILE.csv, with the columns {', '.join(COLUMNS)}, not {name!r}.")
+    analyzer = emotion.load()
+    pairs, groups = own_pairs(analyzer, Path(path))
+    usual = tuple(analyzer.weights[name] for name in MODALITIES)
+
+    def best_of(some: Pairs) -> tuple[float, ...]:
+        """Most often right; of those alike, the nearest to what was known before."""
+        return max(GRID, key=lambda shares: (some.uar(shares), -np.abs(np.subtract(shares, usual)).sum()))
+
+    folds = np.array([zlib.crc32(group.encode()) % FOLDS for group in groups])
+    tested = np.zeros((len(pairs.truth), len(LABELS)))
+    for fold in np.unique(folds):
+        inside, outside = pairs.only(folds != fold), pairs.only(folds == fold)
+        tested[folds == fold] = outside.fused(best_of(inside) if len(inside.truth) else usual)
+    grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": True} for shares in GRID]
+    result = _figures(pairs, best_of(pairs)) | {
+        "uar_cross_validated": metrics.report(tested, pairs.truth)["uar"],
+        "uar_before": pairs.uar(usual),
+    }
+    _write(analyzer, weights.file_in_use(), out, grid, result, Path(path).name)
+    analyzer.close()
+    simplex = figures.weight_simplex(grid, result["weights"])
+    simplex.write_html(out / "simplex.html", include_plotlyjs=True)
+    return result
+
+
+def _figures(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
+    """The figures of the chosen weights, and of what else could be done with the same readings."""
+    alone = {f"uar_{name}": pairs.uar(tuple(float(name == other) for other in MODALITIES)) for name in MODALITIES}
+    return {
+        "n": len(pairs.truth),
+        "weights": dict(zip(MODALITIES, best, strict=True)),
+        **alone,
+        "uar_equal": pairs.uar((1 / 3, 1 / 3, 1 / 3)),
+        "uar_product": metrics.report(pairs.product(), pairs.truth)["uar"],
+        "uar_without_reliability": pairs.uar(best, reliable=False),
+        **metrics.report(pairs.fused(best), pairs.truth),
+    }
+
+
+def _write(analyzer: Analyzer, file: Path, out: Path, grid: list[dict], result: dict[str, Any], data: str) -> None:
+    """The weights into the entries of the models in use, the figures that justify them beside, the whole simplex into ``out``."""
+    for name, weight in result["weights"].items():
+        used = analyzer.serving(name).choice
+
+        def is_it(entry: dict[str, Any], used: weights.Choice = used) -> bool:
+            return (entry["name"], entry["source"]) == (used.name, used.source)
+
+        if not export.update_entry(file, name, is_it, {"fusion_weight": weight}):
+            log.warning("%s has no entry for %s: its weight is %.2f", file, used.name, weight)
+    kept = {key: round(value, 4) for key, value in result.items() if key.startswith("uar")}
+    taken = {"taken_from_voice": result["taken_from_voice"]} if "taken_from_voice" in result else {}
+    export.update_fusion(file, {"data": data, "n": result["n"], **kept, **taken})
+    out.mkdir(parents=True, exist_ok=True)
+    rows = [[*map(round, point["weights"], (2, 2, 2)), round(point["uar"], 4), point["allowed"]] for point in grid]
+    lines = ",\n  ".join(json.dumps(row) for row in rows)
+    columns = json.dumps([*MODALITIES, "uar", "allowed"])
+    head = json.dumps({"data": data, "n": result["n"], "weights": result["weights"]})[1:-1]
+    (out / SIMPLEX).write_text(f'{{{head},\n "columns": {columns},\n "rows": [\n  {lines}]}}\n', "utf-8")
+
+
+# --- pairs by label ------------------------------------------------------------------------------------------------------
+
+
+def label_pairs(analyzer: Analyzer) -> tuple[Pairs, Pairs]:
+    """PER_LABEL triples of each label, drawn from held-out readings; and all voices, out of fold, with their own reliability."""
     readings = _held_out_readings(analyzer)
     rng = np.random.default_rng(0)
     truth = np.repeat(np.arange(len(LABELS)), PER_LABEL)
-    drawn = {
-        name: probabilities[np.concatenate([rng.choice(np.flatnonzero(labels == i), PER_LABEL) for i in range(len(LABELS))])]
-        for name, (probabilities, labels) in readings.items()
-    }
-    voices, said = readings["speech"], _empty_words(analyzer)
-    grid = [(i / STEP, j / STEP, (STEP - i - j) / STEP) for i in range(STEP + 1) for j in range(STEP + 1 - i)]
-    allowed = [weights for weights in grid if max(_losses(voices, said, weights).values()) <= MAX_LOSS]
-    # By recall, not by likelihood: a weighted mean is never surer than its surest part, so likelihood would give all to one.
-    best = max(allowed, key=lambda weights: metrics.report(_fused(drawn, weights), truth)["uar"])
-    for name, weight in zip(MODALITIES, best, strict=True):
-        export.update_entry(DEFAULT_FILE, name, export.bundled(name).path, {"fusion_weight": weight})
-    alone = {f"{name}_uar": metrics.report(p, truth)["uar"] for name, p in drawn.items()}
-    others = {"product": np.exp(sum(np.log(p + 1e-9) for p in drawn.values())), "equal": _fused(drawn, (1 / 3, 1 / 3, 1 / 3))}
-    return {
-        "n": len(truth),
-        "weights": dict(zip(MODALITIES, best, strict=True)),
-        "taken_from_voice": _losses(voices, said, best),
-        **alone,
-        **{f"{name}_uar": metrics.report(p / p.sum(axis=1, keepdims=True), truth)["uar"] for name, p in others.items()},
-        "loss": _loss(_fused(drawn, best), truth),
-        **metrics.report(_fused(drawn, best), truth),
-    }
+    columns = []
+    for name in MODALITIES:
+        probabilities, reliability, labels = readings[name]
+        drawn = np.concatenate([rng.choice(np.flatnonzero(labels == i), PER_LABEL) for i in range(len(LABELS))])
+        columns.append((probabilities[drawn], reliability[drawn]))
+    probabilities, reliability = (np.stack(kind, axis=1) for kind in zip(*columns, strict=True))
+    return Pairs(probabilities, reliability, truth), voices_alone(*readings["speech"])
 
 
-def _empty_words(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, float]]:
-    """What the text model says of words that say nothing, and how far it is to be relied upon: probabilities (7,), reliability."""
-    heard = {sentence: (sentence, HEARD) for sentence in SENTENCES}
-    result = {}
-    for name, (text, confidence) in (heard | {"random letters": ("xqzt kfjw plmqz vbn wqrtz", 1.0)}).items():
-        reading = analyzer.text.read(text, confidence)
-        result[name] = reading.probabilities, reading.reliability
-    return result
+def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Modality to probabilities (n, 7), reliability (n,) and labels (n,) of what was not seen in training.
 
-
-def _losses(
-    voices: tuple[np.ndarray, np.ndarray], said: dict[str, tuple[np.ndarray, float]], weights: tuple[float, ...]
-) -> dict[str, float]:
-    """How much unweighted average recall each text takes from voices, (n, 7) and their labels."""
-    probabilities, labels = voices
-    share = dict(zip(MODALITIES, weights, strict=True))
-    alone = metrics.report(probabilities, labels)["uar"]
-    result = {}
-    for name, (words, reliability) in said.items():
-        total = share["speech"] + reliability * share["text"]
-        fused = (share["speech"] * probabilities + reliability * share["text"] * words) / (total or 1.0)
-        result[name] = round(alone - metrics.report(fused, labels)["uar"], 4) if share["speech"] else alone
-    return result
-
-
-def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Modality to probabilities (n, 7) and labels (n,), none of them seen in training."""
+    The pictures are faces cut out already, so of them no reliability can be measured: 1.
+    """
     folder = export.data_file("text")
     text = [e for name in ("goemotions", "meld", "isear") for e in datasets.load("text", name, folder, "train")]
     face = datasets.load("face", "fer2013", export.data_file("fer2013"), "train")
@@ -95,17 +179,94 @@ def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, np.nda
     for name, examples in (("text", text), ("face", face)):
         _, kept = loop.split(examples)
         log.info("reading %d held-out examples of %s", len(kept), name)
-        result[name] = evaluation.predict(getattr(analyzer, name), kept), np.array([e.label for e in kept])
+        reliability = [analyzer.text.known(e.item) for e in kept] if name == "text" else np.ones(len(kept))
+        truth = np.array([e.label for e in kept])
+        result[name] = evaluation.predict(getattr(analyzer, name), kept), np.array(reliability), truth
+    return result | {"speech": out_of_fold_voices()}
+
+
+def out_of_fold_voices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (n, 7), measured reliability (n,) and labels (n,) of RAVDESS's voices, none heard by the networks that read it."""
     voices = datasets.load("speech", "ravdess", export.data_file("ravdess"))
-    stored = json.loads((export.bundled("speech").path / "oof.json").read_text("utf-8"))["probabilities"]
-    result["speech"] = np.array([stored[e.id] for e in voices], np.float32), np.array([e.label for e in voices])
-    return {name: result[name] for name in MODALITIES}
+    stored = json.loads((weights.bundled("speech", weights.DEFAULT_FILE).path / "oof.json").read_text("utf-8"))["probabilities"]
+    relied = np.array([voice_reliability(prosody.measure(e.item)) for e in voices])
+    return np.array([stored[e.id] for e in voices], np.float32), relied, np.array([e.label for e in voices])
 
 
-def _fused(drawn: dict[str, np.ndarray], weights: tuple[float, ...]) -> np.ndarray:
-    return sum(weight * drawn[name] for name, weight in zip(MODALITIES, weights, strict=True))
+def voices_alone(probabilities: np.ndarray, reliability: np.ndarray, labels: np.ndarray) -> Pairs:
+    """Voices (n, 7) without words and face."""
+    three, relied = np.zeros((len(labels), len(MODALITIES), len(LABELS))), np.zeros((len(labels), len(MODALITIES)))
+    speech = MODALITIES.index("speech")
+    three[:, speech], relied[:, speech] = probabilities, reliability
+    return Pairs(three, relied, labels)
 
 
-def _loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Mean negative log-likelihood, nats."""
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-9)).mean())
+def empty_words(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, float]]:
+    """What the text model says of words that say nothing, and how far it is to be relied upon: probabilities (7,), reliability."""
+    texts = {sentence: (sentence, HEARD) for sentence in SENTENCES.values()} | {
+        "random letters": ("xqzt kfjw plmqz vbn wqrtz", 1.0)
+    }
+    readings = {name: analyzer.text.read(text, confidence) for name, (text, confidence) in texts.items()}
+    return {name: (reading.probabilities, reading.reliability) for name, reading in readings.items()}
+
+
+def taken_from(
+    voices: Pairs, said: dict[str, tuple[np.ndarray, float]], shares: tuple[float, ...], reliable: bool = True
+) -> dict[str, float]:
+    """How much unweighted average recall each text takes from the voices."""
+    alone = voices.uar(tuple(float(name == "speech") for name in MODALITIES))
+    return {name: round(alone - with_words(voices, *words).uar(shares, reliable), 4) for name, words in said.items()}
+
+
+def with_words(voices: Pairs, probabilities: np.ndarray, reliability: float) -> Pairs:
+    """The same words (7,) said by every voice."""
+    three, relied = voices.probabilities.copy(), voices.reliability.copy()
+    text = MODALITIES.index("text")
+    three[:, text], relied[:, text] = probabilities, reliability
+    return dataclasses.replace(voices, probabilities=three, reliability=relied)
+
+
+def _harmless(voices: Pairs, said: dict[str, tuple[np.ndarray, float]], shares: tuple[float, ...]) -> bool:
+    return max(taken_from(voices, said, shares).values()) <= MAX_LOSS
+
+
+# --- a user's own pairs --------------------------------------------------------------------------------------------------
+
+
+def own_pairs(analyzer: Analyzer, file: Path) -> tuple[Pairs, list[str]]:
+    """The readings of a CSV file's rows, and the group of each, which is never on both sides of a fold.
+
+    Columns: ``text``, ``audio``, ``video`` (paths relative to the file; any may be empty), ``label``, and if there is one ``speaker``,
+    the group; else every row is its own. A row whose media cannot be read is left out with a warning. Raises InputError when the
+    columns are others, a label is none of the seven, or no row can be read.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise InputError(f"{file} cannot be read as CSV: {e}") from e
+    if not rows or not set(COLUMNS) <= set(rows[0]):
+        raise InputError(f"{file} must have the columns {', '.join(COLUMNS)} and at least one row.")
+    found, groups = [], []
+    for number, row in enumerate(rows, start=2):
+        label = to_label(row["label"] or "")
+        if label is None:
+            raise InputError(f"{file}, line {number}: {row['label']!r} is none of {', '.join(LABELS)}.")
+        media = {kind: file.parent / row[kind] for kind in ("audio", "video") if row[kind]}
+        try:
+            readings = analyzer.analyze(row["text"] or None, **media).modalities
+        except InputError as e:
+            log.warning("%s, line %d is left out: %s", file.name, number, e)
+            continue
+        if not readings:
+            log.warning("%s, line %d is left out: nothing in it could be read", file.name, number)
+            continue
+        probabilities = [readings[m].probabilities if m in readings else np.zeros(len(LABELS)) for m in MODALITIES]
+        reliability = [readings[m].reliability if m in readings else 0.0 for m in MODALITIES]
+        found.append((probabilities, reliability, LABELS.index(label)))
+        groups.append(row.get("speaker") or str(number))
+        if len(found) % 10 == 0:
+            log.info("%d of %d rows read", len(found), len(rows))
+    if not found:
+        raise InputError(f"{file} holds no row that could be read.")
+    return Pairs(*(np.array(column) for column in zip(*found, strict=True))), groups

@@ -39,10 +39,16 @@ def report(probabilities: np.ndarray, truth: np.ndarray, restrict: bool = False)
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """Expected calibration error of the top label in equal-width bins (Guo et al. 2017): mean |accuracy - confidence|, 0 to 1."""
+    return sum(abs(accuracy - confidence) * n for confidence, accuracy, n in reliability(probabilities, truth)) / len(truth)
+
+
+def reliability(probabilities: np.ndarray, truth: np.ndarray) -> list[tuple[float, float, int]]:
+    """Of each bin of the top label's probability that is not empty: mean confidence, accuracy, number of examples."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = [abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return float(sum(gaps))
+    return [
+        (float(confidence[bins == b].mean()), float(right[bins == b].mean()), int((bins == b).sum())) for b in np.unique(bins)
+    ]
 
 
 def macro_f1_multilabel(shown: np.ndarray, truth: np.ndarray) -> float:

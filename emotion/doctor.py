@@ -1,0 +1,141 @@
+"""Checks the machine, the network and the models: what would serve each role here, and why."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emotion import hub, weights
+from emotion.analyzer import Analyzer
+from emotion.weights import OFFLINE, Choice
+
+PACKAGES = ("torch", "transformers", "gradio", "huggingface-hub", "opencv-python-headless", "openai-whisper", "pocketsphinx")
+NETWORK_TIMEOUT_S = 5.0
+
+
+def examine(source: str | None = None) -> dict[str, Any]:
+    """The findings: ``machine``, ``network`` and, of each role, every choice's state and what would serve. Fetches no model."""
+    analyzer = Analyzer(source)
+    try:
+        asked = any(choice.source == "hub" for slot in analyzer.slots.values() for choice in slot.choices)
+        network = _network() if asked else "not needed"
+        models = {role: _role(analyzer, role, network) for role in weights.ROLES}
+    finally:
+        analyzer.close()
+    return {"machine": _machine(), "network": network, "models": models}
+
+
+def _machine() -> dict[str, Any]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+    cache = Path(os.environ.get("HF_HOME") or Path.home())
+    while not cache.exists():
+        cache = cache.parent
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": memory and round(memory / 1e9, 1),
+        "free_disk_gb": round(shutil.disk_usage(cache).free / 1e9, 1),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _network() -> str:
+    """Whether the Hub answers."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return "switched off (HF_HUB_OFFLINE)"
+    try:
+        start = time.perf_counter()
+        status = get_session().get(f"{constants.ENDPOINT}/api/models?limit=1", timeout=NETWORK_TIMEOUT_S).status_code
+    except Exception as e:
+        return hub.reason(e)
+    return (
+        f"the Hub answers {status}"
+        if status == 429 or status >= 500
+        else f"the Hub answers after {time.perf_counter() - start:.2f} s"
+    )
+
+
+def _role(analyzer: Analyzer, role: str, network: str) -> dict[str, Any]:
+    found, serves, why = [], None, []
+    for choice in analyzer.slots[role].choices:
+        state, usable = _choice(analyzer.slots[role].load, choice, network)
+        found.append({"name": choice.name, "source": choice.source, "revision": choice.revision, "state": state})
+        if usable:
+            serves = choice.name
+            break
+        why.append(f"{choice.name}: {state}")
+    return {"choices": found, "serves": serves, "why": "; ".join(why) or "the first choice"}
+
+
+def _choice(load: Callable[[Choice], Any], choice: Choice, network: str) -> tuple[str, bool]:
+    """What is the matter with a choice, and whether it could serve."""
+    start = time.perf_counter()
+    try:
+        if choice.source == "hub":
+            folder = hub.cached(choice)
+            if folder is None:
+                return _to_fetch(choice, network)
+            load(replace(choice, path=folder))
+        elif choice.source in OFFLINE:
+            load(choice)
+        else:
+            return "asked at each analysis; media would go to a third party", True
+    except Exception as e:
+        return str(e).rstrip("."), False
+    return f"loads in {time.perf_counter() - start:.1f} s", True
+
+
+def _to_fetch(choice: Choice, network: str) -> tuple[str, bool]:
+    from huggingface_hub import HfApi
+
+    if "after" not in network:
+        return f"not in the cache, and {network}", False
+    try:
+        there = {
+            file.rfilename
+            for file in HfApi().model_info(choice.repo, revision=choice.revision, timeout=NETWORK_TIMEOUT_S).siblings
+        }
+    except Exception as e:
+        return hub.reason(e), False
+    missing = sorted(set(choice.files) - there)
+    if missing:
+        return f"its repository has no {missing[0]}", False
+    size = f" ({choice.megabytes:g} MB)" if choice.megabytes else ""
+    return f"to be fetched at the first start{size}", True
+
+
+def _short(revision: str) -> str:
+    return revision[:7] if weights.COMMIT.fullmatch(revision) else revision
+
+
+def show(findings: dict[str, Any]) -> str:
+    """As text."""
+    machine = findings["machine"]
+    lines = [
+        f"machine     {machine['cores']} cores, {machine['memory_gb']} GB, {machine['free_disk_gb']} GB of disk free, "
+        f"{machine['system']}, Python {machine['python']}",
+        "packages    " + ", ".join(f"{name} {version}" for name, version in machine["packages"].items()),
+        f"network     {findings['network']}",
+    ]
+    for role, model in findings["models"].items():
+        for i, choice in enumerate(model["choices"]):
+            lines.append(
+                f"{role if i == 0 else '':12}{choice['name']} ({choice['source']}, {_short(choice['revision'])}): {choice['state']}"
+            )
+        lines.append(f"{'':12}-> {model['serves'] or 'nothing'} would answer")
+    return "\n".join(lines)

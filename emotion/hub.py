@@ -1,0 +1,138 @@
+"""Files of a Hub repository: from the cache without any connection, else fetched; their hashes are checked either way."""
+
+import contextlib
+import hashlib
+import time
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from emotion.weights import Choice
+
+ANSWER_TIMEOUT_S = 8.0
+STALE_S = 600.0  # since the last byte of a download that nobody goes on with
+CHUNK = 2**20
+
+
+class HubError(RuntimeError):
+    """Why a model cannot come from the Hub, in a few plain words."""
+
+
+def cached(choice: Choice) -> Path | None:
+    """The folder of a choice whose files are all in the cache, None where one is missing. No connection is made.
+
+    Raises HubError when a file is not what its SHA-256 says.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = {name: try_to_load_from_cache(choice.repo, name, revision=choice.revision) for name in choice.files}
+    if not all(isinstance(file, str) for file in found.values()):
+        return None
+    name, file = next(iter(found.items()))
+    snapshot = Path(file).parents[len(PurePosixPath(name).parts) - 1]
+    return _checked(choice, snapshot)
+
+
+def fetch(choice: Choice) -> Path:
+    """The folder of a choice, its missing files fetched. Raises HubError.
+
+    To be called in a process that can be ended: some of the client's requests wait for ever where the Hub falls silent.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    for file in _blobs(choice).glob("*.incomplete"):  # of a process that was ended; the client begins files anew
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > STALE_S:
+                file.unlink()
+
+    wanted = [*choice.files, *choice.unlisted]
+    try:
+        # Asked first, as this fails at once: a download would be tried for half a minute where there is no Hub.
+        HfApi().model_info(choice.repo, revision=choice.revision, timeout=ANSWER_TIMEOUT_S)
+        folder = snapshot_download(
+            choice.repo, revision=choice.revision, allow_patterns=wanted, etag_timeout=ANSWER_TIMEOUT_S, max_workers=2
+        )
+    except Exception as e:
+        # Not raised from it: it goes from one process to another, and its text may name hosts and headers.
+        raise HubError(reason(e)) from None
+    return _checked(choice, Path(folder))
+
+
+def share_fetched(choice: Choice) -> float | None:
+    """How much of a choice is here, 0 to 1; None where nobody knows how large it is."""
+    if not choice.megabytes:
+        return None
+    size = 0
+    for file in _blobs(choice).glob("*"):
+        with contextlib.suppress(OSError):  # it has just got its final name
+            size += file.stat().st_size
+    return min(0.99, size / (choice.megabytes * 1e6))
+
+
+def _blobs(choice: Choice) -> Path:
+    """Where the client puts what it fetches of the choice's repository."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=choice.repo, repo_type="model") / "blobs"
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong with the Hub, without its address."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    causes = list(_causes(error))
+    for kind, words in (
+        (OfflineModeIsEnabled, "the Hub is switched off (HF_HUB_OFFLINE)"),
+        (GatedRepoError, "the repository is open to some people only"),
+        (RevisionNotFoundError, "the repository has no such revision"),
+        (RepositoryNotFoundError, "there is no such repository, or it is private"),
+    ):
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    status = next((_status(cause) for cause in causes if isinstance(cause, HfHubHTTPError) and _status(cause)), None)
+    if status == 429:
+        return "the Hub takes no more requests for now (429)"
+    if status is not None:
+        return f"the Hub answers {status}"
+    if any("timed out" in str(cause).lower() or "timeout" in type(cause).__name__.lower() for cause in causes):
+        return "the Hub does not answer in time"
+    if any(isinstance(cause, OSError) or "connect" in type(cause).__name__.lower() for cause in causes):
+        return "the Hub cannot be reached"
+    return f"the download failed ({type(error).__name__})"
+
+
+def _causes(error: BaseException | None):
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(error: Any) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _checked(choice: Choice, snapshot: Path) -> Path:
+    for name, digest in choice.files.items():
+        file = snapshot / name
+        if not file.is_file():
+            raise HubError(f"{name} is missing in the repository")
+        if digest is not None and _sha256(file) != digest:
+            with contextlib.suppress(OSError):
+                file.resolve().unlink()  # the blob too, so that it is fetched again
+                file.unlink(missing_ok=True)
+            raise HubError(f"{name} is not the file that its SHA-256 in weights.yaml names: refused")
+    return snapshot / choice.folder if choice.folder else snapshot
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while part := content.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()

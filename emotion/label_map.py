@@ -1,0 +1,101 @@
+"""From the labels of a published model to the seven."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS, NO_COUNTERPART, to_label
+from emotion.readings import InputError
+
+LEAST_LABELS = 4  # of ours that a model must know: IEMOCAP's angry, happy, neutral, sad
+FLOOR = 1e-12  # of a score: its logarithm stays a number
+
+Labels = Mapping[str, str | None] | Sequence[str | None] | None
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Which of a model's outputs speak for each of LABELS: seven groups of indices, empty where the model does not know the label."""
+
+    groups: tuple[tuple[int, ...], ...]
+    outputs: int
+
+    @classmethod
+    def of(cls, names: Sequence[str], labels: Labels = None) -> "LabelMap":
+        """The map of outputs called ``names``.
+
+        ``labels`` tells what they mean: by name, those that it does not name meaning what their name says; or in the order of the
+        outputs. None of it drops an output, and so does a name that is known to have no counterpart.
+
+        Raises InputError for a name that says nothing, such as LABEL_0, for ``labels`` that do not fit the model, and for a model
+        that knows fewer than LEAST_LABELS of the seven.
+        """
+        meanings = _by_name(names, labels) if labels is None or isinstance(labels, Mapping) else _in_order(names, labels)
+        groups = tuple(tuple(i for i, meaning in enumerate(meanings) if meaning == label) for label in LABELS)
+        known = [label for label, group in zip(LABELS, groups, strict=True) if group]
+        if len(known) < LEAST_LABELS:
+            raise InputError(
+                f"The model knows {len(known)} of the seven emotions ({', '.join(known) or 'none'}); it must know {LEAST_LABELS}."
+            )
+        return cls(groups, len(meanings))
+
+    def logits(self, scores: np.ndarray) -> np.ndarray:
+        """Logarithms (n, 7) of the largest score in each label's group, of scores (n, outputs) of at least 0.
+
+        The largest, not the sum: twelve of GoEmotions' emotions are happy ones, and one is disgust. Minus infinity for labels without
+        a group. Raises InputError where a score is not a number.
+        """
+        if not np.isfinite(scores).all():
+            raise InputError("The model answers with something that is not a number.")
+        result = np.full((len(scores), len(LABELS)), -np.inf)
+        for label, group in enumerate(self.groups):
+            if group:
+                result[:, label] = np.log(np.maximum(scores[:, group].max(axis=1), FLOOR))
+        return result
+
+
+def _by_name(names: Sequence[str], labels: Mapping[str, str | None] | None) -> list[str | None]:
+    told = {_plain(name): meaning for name, meaning in (labels or {}).items()}
+    _check(told.values())
+    strange = [name for name in told if name not in {_plain(name) for name in names}]
+    if strange:
+        raise InputError(f"The model has no label {_listed(strange)}; it has {_listed(names)}.")
+    meanings = [told[_plain(name)] if _plain(name) in told else _meaning(name) for name in names]
+    unknown = [name for name, meaning in zip(names, meanings, strict=True) if meaning == ""]
+    if unknown:
+        raise InputError(
+            f"What the model's labels {_listed(unknown)} mean is not known; the weights file can tell, under labels."
+        )
+    return meanings
+
+
+def _in_order(names: Sequence[str], labels: Sequence[str | None]) -> list[str | None]:
+    if len(labels) != len(names):
+        raise InputError(f"The weights file gives {len(labels)} labels to a model with {len(names)} outputs.")
+    _check(labels)
+    return list(labels)
+
+
+def _meaning(name: str) -> str | None:
+    """What a name says by itself: one of LABELS, None for no counterpart, "" when it says nothing."""
+    plain = _plain(name)
+    if plain in NO_COUNTERPART:
+        return None
+    if plain in GOEMOTIONS:
+        return LABELS[GOEMOTIONS_TO_LABEL[GOEMOTIONS.index(plain)]]
+    return to_label(plain) or ""
+
+
+def _check(meanings) -> None:
+    wrong = [meaning for meaning in meanings if meaning is not None and meaning not in LABELS]
+    if wrong:
+        raise InputError(f"{_listed(wrong)} under labels is none of {', '.join(LABELS)}.")
+
+
+def _plain(name: str) -> str:
+    return str(name).strip().lower()
+
+
+def _listed(names: Sequence[object], most: int = 8) -> str:
+    return ", ".join(repr(name) for name in names[:most]) + (" ..." if len(names) > most else "")

@@ -1,0 +1,410 @@
+// The Live tab in the browser: sends sound and pictures, draws what comes back. Runs once, when the tab is first shown.
+const root = element.querySelector(".live");
+const find = (name) => root.querySelector(name);
+const settings = JSON.parse(root.dataset.settings);
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+const PACKET_S = 0.2; // of sound in a packet, at least: what could not be sent meanwhile goes with the next
+const MOST_BLOCKS = 11_000; // of 128 samples, and at most: half a minute
+const PICTURE_MS = 100; // from one picture to the next, at least: the next is taken when the last was answered
+const SIDE = 480; // pixels of a picture's longer side
+const QUALITY = 0.75;
+const HELD_MS = 150; // sound may still be on its way when Stop is pressed
+const ATTEMPTS = 60; // to send a packet, one a second: later nobody waits any more
+const ENDING = `No answer came for a minute: the connection is gone. Press Start to begin anew.`;
+
+let live = null; // the session that runs
+const clear = { columns: 0, wave: [], bands: [], points: { first: 0, items: [] }, phrases: { first: 0, items: [] } };
+let drawn = structuredClone(clear);
+
+// --- what the page says
+
+const say = (text) => find(".state").textContent === text || (find(".state").textContent = text); // once, for who listens to it
+const complain = (text) => (find(".trouble").textContent = text);
+
+// --- devices
+
+const SOUND = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+const FILM = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 15 }, facingMode: "user" };
+
+// Both in one question; where that is refused each on its own, for one of them may be there and allowed.
+const opened = async (audio, video) => {
+  const devices = navigator.mediaDevices;
+  if (!devices) throw new Error("The browser offers no microphone and no camera here: open the page by https.");
+  const wanted = { ...(audio && { audio: SOUND }), ...(video && { video: FILM }) };
+  try {
+    return await devices.getUserMedia(wanted);
+  } catch (error) {
+    if (!audio || !video) throw new Error(devices.explain?.(error) ?? error.message);
+    const parts = await Promise.allSettled([devices.getUserMedia({ audio: SOUND }), devices.getUserMedia({ video: FILM })]);
+    const tracks = parts.flatMap(({ value }) => value?.getTracks() ?? []);
+    if (!tracks.length) throw new Error(devices.explain?.(error) ?? error.message);
+    const missing = parts[0].reason ? "microphone" : "camera";
+    complain(`Live without the ${missing}. ${devices.explain?.(parts.find((part) => part.reason).reason) ?? ""}`);
+    return new MediaStream(tracks);
+  }
+};
+
+// Hands on what the microphone gives in blocks of 2048 samples, and the rest when asked.
+const TAP = `registerProcessor("live", class extends AudioWorkletProcessor {
+  constructor() { super(); this.kept = []; this.port.onmessage = () => this.send(true); }
+  process([[sound]]) { if (sound) this.kept.push(sound.slice()); if (this.kept.length > 15) this.send(false); return true; }
+  send(last) { this.port.postMessage({ blocks: this.kept, last }); this.kept = []; }
+});`;
+
+const tapped = async (session, track) => {
+  const context = new AudioContext();
+  const url = URL.createObjectURL(new Blob([TAP], { type: "application/javascript" }));
+  await context.audioWorklet.addModule(url);
+  URL.revokeObjectURL(url);
+  const node = new AudioWorkletNode(context, "live", { numberOfOutputs: 0 });
+  session.flushed = new Promise((done) => {
+    node.port.onmessage = ({ data }) => {
+      session.begun ??= performance.now();
+      session.waiting.push(...data.blocks);
+      session.samples += data.blocks.reduce((sum, block) => sum + block.length, 0);
+      if (data.last) done();
+      else sendSound(session, false);
+    };
+  });
+  Object.assign(session, { context, node, rate: context.sampleRate });
+  context.createMediaStreamSource(new MediaStream([track])).connect(node);
+  await context.resume();
+};
+
+// --- sending
+
+const base64 = (bytes) => {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode.apply(null, bytes.subarray(i, i + 8192));
+  return btoa(text);
+};
+const unpacked = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+const told = async (session, message) => {
+  const known = [drawn.columns, ...[drawn.points, drawn.phrases].map(({ first, items }) => first + items.length)];
+  const answer = await server.exchange({ token: session.token, known, ...message });
+  if (answer?.trouble && live === session) fail(session, answer.trouble);
+  return answer?.trouble ? null : answer;
+};
+
+// One packet at a time, in order, and again until it has arrived: numbered, so that none counts twice. It takes all that waits.
+const sendSound = async (session, all) => {
+  if (session.sending) return;
+  session.sending = true;
+  const count = (blocks) => blocks.reduce((sum, block) => sum + block.length, 0);
+  while (!session.failed && count(session.waiting) >= (all ? 1 : PACKET_S * session.rate)) {
+    const blocks = session.waiting.splice(0, MOST_BLOCKS);
+    const pcm = new Int16Array(count(blocks));
+    let at = 0;
+    for (const block of blocks) for (const value of block) pcm[at++] = Math.max(-32767, Math.min(32767, Math.round(value * 32767)));
+    const sound = { pcm: base64(new Uint8Array(pcm.buffer)), rate: session.rate, packet: session.packet++ };
+    let answer = null;
+    for (let attempt = 0; !answer && !session.failed; attempt++) {
+      if (attempt) await pause(1000);
+      answer = await told(session, { sound });
+      if (!answer && attempt === ATTEMPTS) fail(session, ENDING);
+    }
+    if (answer) show(session, answer);
+  }
+  session.sending = false;
+};
+
+// The next picture is taken when the last one was answered, so that none waits in line.
+const sendPictures = async (session) => {
+  const video = find("video");
+  const canvas = document.createElement("canvas");
+  let refused = 0;
+  while (live === session && refused < ATTEMPTS) {
+    const begun = performance.now();
+    if (video.readyState >= 2 && (session.begun || !session.node)) {
+      session.begun ??= begun;
+      const scale = Math.min(1, SIDE / Math.max(video.videoWidth, video.videoHeight));
+      canvas.width = Math.round(video.videoWidth * scale);
+      canvas.height = Math.round(video.videoHeight * scale);
+      canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+      const time = (performance.now() - session.begun) / 1000;
+      const jpeg = canvas.toDataURL("image/jpeg", QUALITY).split(",")[1];
+      const answer = await told(session, { picture: { jpeg, time } });
+      refused = answer ? 0 : refused + 1;
+      if (answer) show(session, answer);
+      else await pause(1000);
+    }
+    await pause(Math.max(PICTURE_MS - (performance.now() - begun), 10));
+  }
+  if (live === session && !session.node) fail(session, ENDING);
+};
+
+// --- drawing
+
+const context2d = (name, height) => {
+  const canvas = find(name);
+  const scale = window.devicePixelRatio || 1;
+  const width = canvas.clientWidth;
+  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
+    canvas.width = Math.round(width * scale);
+    canvas.height = Math.round(height * scale);
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return [context, width, height];
+};
+const ink = () => getComputedStyle(root).color;
+
+// Adds what is new to a list, of which the last ``most`` are kept; answers may overlap, and one may come before an older one.
+const grow = (kept, { first, items }, most) => {
+  if (first > kept.first + kept.items.length) Object.assign(kept, { first, items: [] });
+  kept.items.push(...items.slice(kept.first + kept.items.length - first));
+  kept.first += kept.items.splice(0, kept.items.length - most).length;
+};
+
+const merge = (answer) => {
+  const { first, low, high, bands } = answer.columns;
+  const [lows, highs, levels] = [new Int8Array(unpacked(low).buffer), new Int8Array(unpacked(high).buffer), unpacked(bands)];
+  for (let i = Math.max(0, drawn.columns - first); i < lows.length; i++) {
+    drawn.wave.push([lows[i], highs[i]]);
+    drawn.bands.push(levels.subarray(i * settings.bands, (i + 1) * settings.bands));
+    drawn.columns = first + i + 1;
+  }
+  drawn.wave.splice(0, drawn.wave.length - settings.columns);
+  drawn.bands.splice(0, drawn.bands.length - settings.columns);
+  grow(drawn.points, answer.points, settings.points);
+  grow(drawn.phrases, answer.phrases, settings.phrases);
+};
+
+const drawWave = () => {
+  const [context, width, height] = context2d(".wave", 56);
+  const step = width / settings.columns;
+  const start = settings.columns - drawn.wave.length;
+  const most = Math.max(12, ...drawn.wave.map(([low, high]) => Math.max(-low, high)));
+  context.fillStyle = "#4f7cac";
+  drawn.wave.forEach(([low, high], i) => {
+    const top = height / 2 - (high / most) * (height / 2 - 1);
+    const bottom = height / 2 - (low / most) * (height / 2 - 1);
+    context.fillRect((start + i) * step, top, Math.max(step - 0.5, 1), Math.max(bottom - top, 1));
+  });
+};
+
+// Dark blue to yellow, after the colours of the spectrogram in the answer.
+const STOPS = [[0, 34, 78], [65, 77, 107], [124, 123, 120], [188, 175, 111], [254, 232, 56]];
+const SHADES = Uint32Array.from({ length: 256 }, (_, level) => {
+  const at = (level / 255) * (STOPS.length - 1);
+  const below = Math.min(Math.floor(at), STOPS.length - 2);
+  const [red, green, blue] = STOPS[below].map((value, i) => Math.round(value + (STOPS[below + 1][i] - value) * (at - below)));
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0; // as pixels lie in memory
+});
+const cells = document.createElement("canvas");
+cells.width = settings.columns;
+cells.height = settings.bands;
+const drawSpectrum = () => {
+  const [context, width, height] = context2d(".spectrum", 110);
+  const image = cells.getContext("2d").createImageData(cells.width, cells.height);
+  const pixels = new Uint32Array(image.data.buffer).fill(SHADES[0]);
+  const start = settings.columns - drawn.bands.length;
+  drawn.bands.forEach((levels, column) =>
+    levels.forEach((level, band) => (pixels[(cells.height - 1 - band) * cells.width + start + column] = SHADES[level])),
+  );
+  cells.getContext("2d").putImageData(image, 0, 0);
+  context.drawImage(cells, 0, 0, width, height);
+};
+
+const drawMoods = () => {
+  const [context, width, height] = context2d(".moods", 120);
+  const [left, right, top, bottom] = [18, width - 6, 6, height - 18];
+  const points = drawn.points.items;
+  const end = points.at(-1)?.[0] ?? 0;
+  const x = (time) => right - ((end - time) / settings.minute) * (right - left);
+  const y = (mood) => bottom - ((mood - 1) / 4) * (bottom - top);
+  settings.moods.forEach((colour, i) => {
+    context.globalAlpha = 0.28;
+    context.fillStyle = colour;
+    context.fillRect(left, y(settings.edges[i + 1]), right - left, y(settings.edges[i]) - y(settings.edges[i + 1]));
+  });
+  context.globalAlpha = 1;
+  context.fillStyle = context.strokeStyle = ink();
+  context.font = "12px system-ui, sans-serif";
+  for (const mood of [1, 3, 5]) context.fillText(mood, 4, y(mood) + 4);
+  for (const ago of [60, 40, 20, 0]) {
+    const text = ago ? `-${ago} s` : "now";
+    const place = right - (ago / settings.minute) * (right - left);
+    context.fillText(text, Math.min(Math.max(place - context.measureText(text).width / 2, left), right - context.measureText(text).width), height - 4);
+  }
+  context.lineWidth = 2;
+  context.lineJoin = "round";
+  context.beginPath();
+  let joined = false;
+  for (const [time, mood] of points.filter(([time]) => end - time <= settings.minute)) {
+    if (mood !== null) joined ? context.lineTo(x(time), y(mood)) : context.moveTo(x(time), y(mood));
+    joined = mood !== null;
+  }
+  context.stroke();
+  const last = points.at(-1);
+  if (last?.[1]) {
+    context.beginPath();
+    context.arc(x(last[0]), y(last[1]), 4, 0, 7);
+    context.fill();
+  }
+};
+
+// The video is shown as in a mirror, the writing on it is not.
+const drawFace = (answer) => {
+  const canvas = find(".overlay");
+  const [context, width, height] = context2d(".overlay", canvas.clientHeight);
+  if (!answer?.face) return;
+  const { box, label, share } = answer.face;
+  const [w, h] = [box[2] * width, box[3] * height];
+  const [x, y] = [width - box[0] * width - w, box[1] * height];
+  const text = `${label} ${Math.round(100 * share)}%`;
+  context.strokeStyle = context.fillStyle = settings.colours[label];
+  context.lineWidth = 3;
+  context.strokeRect(x, y, w, h);
+  context.font = "600 15px system-ui, sans-serif";
+  const wide = context.measureText(text).width + 12;
+  const left = Math.min(Math.max(x - 1.5, 0), width - wide);
+  const top = y >= 24 ? y - 24 : Math.min(y + h, height - 24);
+  context.fillRect(left, top, wide, 24);
+  const [red, green, blue] = settings.colours[label].match(/\w\w/g).map((part) => parseInt(part, 16));
+  context.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111827" : "#ffffff";
+  context.fillText(text, left + 6, top + 17);
+};
+
+const drawReading = (answer) => {
+  find(".score b").textContent = answer.mood === null ? "–" : answer.mood.toFixed(1);
+  find(".score").style.background = answer.colour ?? "";
+  find(".score").classList.toggle("known", answer.mood !== null);
+  find(".sentence").textContent = answer.sentence;
+  find(".detail").textContent = answer.detail && `Made of ${answer.detail}`;
+  root.querySelectorAll(".bar").forEach((bar, i) => {
+    const share = answer.bars?.[i] ?? 0;
+    bar.querySelector("b").style.width = `${100 * share}%`;
+    bar.querySelector("output").textContent = answer.bars ? `${Math.round(100 * share)}%` : "";
+  });
+};
+
+const drawSaid = () => {
+  if (!drawn.phrases.items.length) return;
+  const said = find(".said");
+  const atEnd = said.scrollHeight - said.scrollTop - said.clientHeight < 30;
+  const text = drawn.phrases.items.join(" · ");
+  if (said.textContent !== text) said.textContent = text;
+  if (atEnd) said.scrollTop = said.scrollHeight;
+};
+
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+const drawPace = (session, answer) => {
+  const now = performance.now();
+  if (answer.looked !== null && answer.looked !== session.looks.at(-1)?.[0]) session.looks.push([answer.looked, now]);
+  session.looks = session.looks.filter(([, at]) => now - at < 4000);
+  const parts = [];
+  if (session.node && answer.voice) parts.push(`the voice is read up to ${seconds(1000 * (session.samples / session.rate - answer.voice))} ago`);
+  if (session.looks.length > 2) parts.push(`${((1000 * (session.looks.length - 1)) / (session.looks.at(-1)[1] - session.looks[0][1])).toFixed(0)} pictures a second`);
+  find(".pace").textContent = parts.join("; ");
+};
+
+const show = (session, answer) => {
+  if (live !== session) return;
+  const before = drawn.columns;
+  merge(answer);
+  if (drawn.columns !== before) {
+    drawWave();
+    drawSpectrum();
+  }
+  drawMoods();
+  drawReading(answer);
+  drawFace(answer);
+  drawSaid();
+  drawPace(session, answer);
+  say("Live");
+  root.dispatchEvent(new CustomEvent("answered", { detail: { ...answer, captured: session.samples / session.rate, at: performance.now(), begun: session.begun } }));
+};
+
+// --- start and stop
+
+const button = find(".start");
+const mode = (running) => {
+  button.textContent = running ? "Stop" : "Start";
+  button.classList.toggle("running", running);
+  root.classList.toggle("on", running);
+  root.querySelectorAll("input").forEach((box) => (box.disabled = running));
+};
+
+// A button that is disabled would lose the keyboard's focus.
+const wait = (waiting) => button.setAttribute("aria-disabled", waiting);
+
+const close = (session) => {
+  session.stream?.getTracks().forEach((track) => track.stop());
+  session.context?.close();
+  find("video").srcObject = null;
+  root.classList.remove("filming");
+  drawFace(null);
+  find(".pace").textContent = "";
+  if (live === session) live = null;
+  mode(false);
+};
+
+const fail = (session, text) => {
+  session.failed = true;
+  complain(text);
+  say("Stopped");
+  close(session);
+};
+
+const start = async () => {
+  const [audio, video] = [find(".microphone").checked, find(".camera").checked];
+  if (!audio && !video) return complain("Tick the microphone, the camera or both.");
+  const session = { waiting: [], samples: 0, packet: 0, looks: [], begun: null };
+  complain("");
+  say("Starting");
+  wait(true);
+  try {
+    session.stream = await opened(audio, video);
+    const language = document.querySelector("#language input:checked")?.value ?? "en";
+    const { token, trouble } = (await server.begin(language)) ?? { trouble: "No answer came from the server: try again." };
+    if (trouble) throw new Error(trouble);
+    session.token = token;
+    drawn = structuredClone(clear);
+    live = session;
+    const [sound] = session.stream.getAudioTracks();
+    const [film] = session.stream.getVideoTracks();
+    if (film) {
+      find("video").srcObject = new MediaStream([film]);
+      root.classList.add("filming");
+      find("video").play().catch(() => {}); // closed again before it began
+    }
+    mode(true);
+    if (sound) await tapped(session, sound);
+    if (film) sendPictures(session);
+    session.stream.getTracks().forEach((track) => track.addEventListener("ended", () => live === session && stop(session)));
+  } catch (error) {
+    fail(session, error.message);
+  }
+  wait(false);
+};
+
+const stop = async (session) => {
+  wait(true);
+  say("Analysing the last minute");
+  if (session.node) {
+    await pause(HELD_MS);
+    session.node.port.postMessage("end");
+    await Promise.race([session.flushed, pause(1000)]);
+    while (session.sending) await pause(20);
+    await sendSound(session, true);
+  }
+  if (!session.failed) {
+    close(session);
+    say("Stopped: the analysis of the last minute is below.");
+    props.value = session.token;
+  }
+  wait(false);
+};
+
+find("video").addEventListener("loadedmetadata", ({ target: film }) => {
+  find(".picture").style.aspectRatio = `${film.videoWidth} / ${film.videoHeight}`;
+});
+button.addEventListener("click", () => {
+  if (button.getAttribute("aria-disabled") !== "true") live ? stop(live) : start();
+});
+for (const draw of [drawWave, drawSpectrum, drawMoods]) draw();
+new ResizeObserver(() => [drawWave, drawSpectrum, drawMoods].forEach((draw) => draw())).observe(root);

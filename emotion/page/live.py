@@ -1,0 +1,184 @@
+"""The Live tab: microphone and camera stream while somebody speaks, and the answer moves with them.
+
+Sound and pictures come through functions of one component, which its script calls: Gradio's own streams drop sound when a handler is
+slow, and cut it into a file for every packet. What comes here is kept in memory alone.
+"""
+
+import base64
+import binascii
+import html
+import json
+import math
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from emotion.analyzer import Analyzer
+from emotion.figures import COLOURS, MOOD_COLOURS, SPECTROGRAM_BANDS
+from emotion.labels import LABELS, MOOD_WORDS, mood_word
+from emotion.live import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
+from emotion.live_sessions import Sessions
+from emotion.media import SAMPLE_RATE
+from emotion.page import wording
+from emotion.page.answering import Source
+from emotion.readings import InputError
+from emotion.sketch import COLUMN, COLUMNS, Columns
+
+MAX_SOUND_BYTES = 3_000_000  # of one packet: half a minute at 48 kHz, which a stalled connection may have to make up for
+MIN_RATE = 8_000  # Hz: no microphone has less, and a packet of fewer would grow too long when it is brought to 16 kHz
+ENDED = "This live session has ended here: it fell silent or lasted half an hour. Press Start for a new one."
+NOTHING = "Nothing was heard or seen: press Start, and say something or look into the camera."
+
+COLUMNS_A_SECOND = SAMPLE_RATE // COLUMN
+
+
+def build(analyzer: Analyzer) -> list[Source]:
+    sessions = Sessions(analyzer)
+
+    def begin(language: Any) -> dict:
+        """A new session: its token, or why there is none."""
+        try:
+            return {"token": sessions.open(str(language)[:20])}
+        except InputError as e:
+            return {"trouble": str(e)}
+
+    def exchange(message: Any) -> dict:
+        """Takes sound or a picture and gives back what is known by now."""
+        session = sessions.get(str(message.get("token"))) if isinstance(message, dict) else None
+        if session is None:
+            return {"trouble": ENDED}
+        try:
+            if "sound" in message:
+                sound = message["sound"]
+                session.hear(_samples(sound["pcm"]), _rate(sound["rate"]), int(sound["packet"]))
+            if "picture" in message:
+                session.see(_bytes(message["picture"]["jpeg"], MAX_PICTURE_BYTES), float(message["picture"]["time"]))
+            known = [int(number) for number in message["known"]]
+            return _answer(session.snapshot(*known))
+        except InputError as e:
+            return {"trouble": str(e)}
+        except (KeyError, TypeError, ValueError, OverflowError) as e:
+            return {"trouble": f"This is not what the page sends: {type(e).__name__}."}
+
+    def arguments(token: str) -> dict[str, Any]:
+        session = sessions.take(token)
+        if session is None:
+            raise InputError(ENDED)
+        kept = session.finish()
+        if kept.samples is None and not kept.frames:
+            raise InputError(NOTHING)
+        return {"audio": None if kept.samples is None else (kept.samples, SAMPLE_RATE), "video": kept.frames or None}
+
+    here = files(__package__)
+    with gr.Tab("Live", id="live"):
+        stage = gr.HTML(
+            value="",  # the token of the session that was stopped
+            html_template=_stage(),
+            css_template=(here / "live.css").read_text("utf-8"),
+            js_on_load=(here / "live.js").read_text("utf-8"),
+            server_functions=[begin, exchange],
+            padding=False,
+            elem_id="live",
+        )
+    return [Source("live", stage, [stage.change], arguments, NOTHING, path=False)]
+
+
+def _stage() -> str:
+    """The tab's own elements, which its script fills."""
+    bars = "".join(
+        f'<div class="bar"><span>{label}</span><i><b style="background:{COLOURS[label]}"></b></i><output></output></div>'
+        for label in LABELS
+    )
+    edges = [1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0]
+    settings = {
+        "colours": COLOURS,
+        "edges": edges,
+        "moods": MOOD_COLOURS,
+        "columns": COLUMNS,
+        "rate": COLUMNS_A_SECOND,
+        "bands": SPECTROGRAM_BANDS,
+        "minute": KEPT_S,
+        "points": POINTS,
+        "phrases": PHRASES,
+    }
+    return f"""<div class="live" data-settings="{html.escape(json.dumps(settings))}">
+<div class="controls">
+  <button type="button" class="start">Start</button>
+  <label><input type="checkbox" class="microphone" checked> Microphone</label>
+  <label><input type="checkbox" class="camera" checked> Camera</label>
+  <span class="state" role="status">Speak and look into the camera; the answer moves with you.</span>
+</div>
+<div class="trouble" role="alert"></div>
+<div class="halves">
+  <div class="picture"><video muted playsinline></video><canvas class="overlay" role="img" aria-label="Where the face is"></canvas>
+    <p class="blank">What the camera sees appears here</p></div>
+  <div class="now"><div class="headline"><div class="score"><b>–</b><small>of 5</small></div><p class="sentence">No reading yet</p></div>
+    <div class="bars">{bars}</div><p class="detail"></p></div>
+</div>
+<div class="part"><h3>Mood over the last minute</h3><canvas class="moods" role="img" aria-label="Mood over the last minute"></canvas></div>
+<div class="part"><h3>Sound of the last {COLUMNS // COLUMNS_A_SECOND} seconds</h3>
+  <canvas class="wave" role="img" aria-label="Waveform"></canvas><canvas class="spectrum" role="img" aria-label="Spectrogram, low to high pitches"></canvas></div>
+<div class="part"><h3>What was said</h3><p class="said" tabindex="0">Phrases appear here after each pause.</p></div>
+<p class="pace"></p>
+</div>"""
+
+
+def _answer(now: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON, kept small: it goes out ten times a second."""
+    fusion, face = now.fusion, now.face
+    return {
+        "heard": round(now.heard, 3),
+        "columns": {"first": now.columns.first, **_columns(now.columns)},
+        "points": {"first": now.points.first, "items": [[point.time, _rounded(point.mood)] for point in now.points.items]},
+        "phrases": {"first": now.phrases.first, "items": [phrase.text for phrase in now.phrases.items]},
+        "voice": round(now.voice_until, 3),
+        "looked": now.looked,
+        "face": face and {"box": [round(x, 4) for x in face.box], "label": face.label, "share": round(face.probability, 2)},
+        "mood": _rounded(fusion.mood),
+        "sentence": _sentence(now),
+        "colour": fusion.mood and wording.mood_colour(fusion.mood),
+        "bars": None if fusion.mood is None else [round(float(p), 3) for p in fusion.probabilities],
+        "detail": ", ".join(f"{wording.NAMES[name].lower()} {fusion.shares[name]:.0%}" for name, _ in now.readings),
+    }
+
+
+def _sentence(now: Snapshot) -> str:
+    fusion = now.fusion
+    if fusion.mood is None:
+        return "Nothing to read just now: no voice, no words and no face."
+    mixed = ", but its parts disagree" if fusion.mixed else ""
+    return f"{mood_word(fusion.mood).capitalize()} mood, most likely {fusion.label}{mixed}"
+
+
+def _columns(columns: Columns) -> dict[str, str]:
+    return {
+        name: base64.b64encode(np.ascontiguousarray(getattr(columns, name)).tobytes()).decode("ascii")
+        for name in ("low", "high", "bands")
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 3)
+
+
+def _rate(value: Any) -> int:
+    if int(value) < MIN_RATE:
+        raise InputError(f"The sound has a sample rate of {value!r} Hz; the least is {MIN_RATE} Hz.")
+    return int(value)
+
+
+def _samples(text: Any) -> np.ndarray:
+    data = _bytes(text, MAX_SOUND_BYTES)
+    return np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+
+
+def _bytes(text: Any, most: int) -> bytes:
+    """What base64 says, refused before it is decoded where it is too long."""
+    if not isinstance(text, str) or len(text) > most * 4 // 3 + 4:
+        raise InputError(f"A packet of the stream must be text of at most {most:,} bytes in base64.")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as e:
+        raise InputError("A packet of the stream is not base64.") from e

@@ -1,0 +1,133 @@
+"""Uploads the bundled models, or the app as a Space, to the Hugging Face Hub."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emotion import hub
+from emotion.labels import MODALITIES
+from emotion.readings import InputError
+from emotion.weights import DEFAULT_FILE, REPOSITORY, ROOT, WEIGHTS, bundled, file_in_use, read
+
+log = logging.getLogger(__name__)
+
+MODELS = ROOT / "emotion" / "models"
+APP = ("app.py", "requirements.txt", "weights.yaml", "README.md", "LICENSE", "screenshot.png", "emotion")  # what a Space needs
+LEFT_OUT = ("__pycache__", ".pyc")
+
+CARD = """---
+license: other
+library_name: pytorch
+pipeline_tag: text-classification
+tags: [emotion-recognition, speech-emotion-recognition, facial-expression-recognition]
+---
+
+# Emotion from words, voice and face: the models
+
+{models}
+
+Each folder has its own card with data, figures and how they were obtained, limits and licence. Only safetensors and JSON.
+"""
+
+
+def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool = False) -> dict[str, Any]:
+    """Create ``repo`` on the Hub where it is not there yet and upload the models to it, or the app with ``space``.
+
+    Models published are entered first in the weights file in use. With ``dry_run`` nothing is sent or written. Returns what was, or
+    would be, uploaded. Raises InputError for a name that is none, a missing token or a Hub that refuses.
+    """
+    if not REPOSITORY.fullmatch(repo):
+        raise InputError(f"{repo!r} is no name of a Hub repository; it must be owner/name.")
+    files = dict(_app() if space else _models())
+    result = {
+        "repo": repo,
+        "kind": "space" if space else "model",
+        "uploaded": not dry_run,
+        "files": {name: len(content) for name, content in files.items()},
+        "bytes": sum(map(len, files.values())),
+    }
+    if dry_run:
+        return result
+    if not space:
+        read(file_in_use())  # a file that cannot be edited is refused before anything is sent
+    commit = _upload(repo, "space" if space else "model", files, private)
+    if not space:
+        _enter(repo, commit)
+    return result | {"revision": commit}
+
+
+def _app() -> Iterator[tuple[str, bytes]]:
+    for name in APP:
+        path = ROOT / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and not any(part.endswith(LEFT_OUT) for part in file.parts):
+                yield file.relative_to(ROOT).as_posix(), file.read_bytes()
+
+
+def _models() -> Iterator[tuple[str, bytes]]:
+    lines = []
+    for role in MODALITIES:
+        folder = bundled(role, DEFAULT_FILE).path
+        card = (folder / "README.md").read_text("utf-8")
+        title = next(line.removeprefix("# ") for line in card.splitlines() if line.startswith("# "))
+        lines.append(f"- [{title}]({folder.name}/README.md)")
+        for file in sorted(folder.iterdir()):
+            yield f"{folder.name}/{file.name}", file.read_bytes()
+    yield "README.md", CARD.format(models="\n".join(lines)).encode()
+
+
+def _upload(repo: str, kind: str, files: dict[str, bytes], private: bool) -> str:
+    """The commit that holds the files."""
+    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+
+    if not get_token():
+        raise InputError("Set HF_TOKEN to a token of the Hub that may write, or log in with: hf auth login")
+    api = HfApi()
+    try:
+        api.create_repo(repo, repo_type=kind, space_sdk="gradio" if kind == "space" else None, private=private, exist_ok=True)
+        additions = [CommitOperationAdd(name, content) for name, content in files.items()]
+        message = f"{'The app' if kind == 'space' else 'The models'}: {len(files)} files"
+        return api.create_commit(repo, additions, commit_message=message, repo_type=kind).oid
+    except Exception as e:
+        raise InputError(f"{repo} could not be published: {hub.reason(e)}.") from e
+
+
+def _enter(repo: str, commit: str) -> None:
+    """Enter the published models in the weights file in use, each before the bundled one that it is a copy of."""
+    from emotion.training.export import edited
+
+    with edited(file_in_use()) as content:
+        for role in MODALITIES:
+            ours = bundled(role, DEFAULT_FILE)
+            entries = content.setdefault(role, [])
+            old = next((i for i, e in enumerate(entries) if e["source"] == "hub" and e.get("repo") == repo), None)
+            if old is not None:
+                del entries[old]
+            copied = (i for i, e in enumerate(entries) if e["name"] == ours.name)
+            at = old if old is not None else next(copied, len(entries))
+            files = {
+                f"{ours.path.name}/{f.name}": _digest(f) for f in sorted(ours.path.iterdir()) if f.suffix in (*WEIGHTS, ".json")
+            }
+            size = sum(f.stat().st_size for f in ours.path.iterdir())
+            entries.insert(
+                at,
+                {
+                    "name": ours.name,
+                    "source": "hub",
+                    "repo": repo,
+                    "revision": commit,
+                    "folder": ours.path.name,
+                    "files": files,
+                    "megabytes": round(size / 1e6, 1),
+                    "licence": ours.licence,
+                    "temperature": ours.temperature,
+                    "fusion_weight": ours.fusion_weight,
+                    "figures": ours.figures,
+                },
+            )
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

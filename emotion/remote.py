@@ -1,0 +1,200 @@
+"""Recognisers around models that somebody else runs: Hugging Face's inference, or a server that speaks its protocol.
+
+A token is the client's own affair: it takes HF_TOKEN from the environment, or what ``hf auth login`` left. Calls cost time and money, so
+an analysis makes few of them: one for a text, three at most for a voice, five for a face.
+"""
+
+import io
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import soundfile
+from huggingface_hub import InferenceClient, constants
+from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
+
+from emotion import prosody, transcript
+from emotion.face_finder import shrunk
+from emotion.label_map import LabelMap
+from emotion.media import SAMPLE_RATE
+from emotion.prosody import HOP
+from emotion.readings import InputError
+from emotion.recognisers import FaceReader, Heard, SpeechReader, TextReader, coloured
+from emotion.weights import Choice
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 15.0  # of one call, for each of connecting, sending and the answer
+ATTEMPTS = 2
+PAUSE_S = 1.0  # before the second
+TOP_K = 64  # labels that are asked for: all of them, GoEmotions has 28
+
+MAX_CHARS = 1500  # of a text: 512 tokens, which most models end at
+WINDOW = 500  # frames, 10 s
+MAX_WINDOWS = 3
+MAX_FRAMES = 5
+FACE_SIDE = 256  # pixels: models see 224 at most
+JPEG_QUALITY = 95
+BELIEF = 0.8  # in each word of a transcript: assumed, as servers tell none
+
+REFUSALS = {
+    400: "it does not take what it was sent",
+    401: "it asks for a valid token",
+    402: "the account's credit is used up",
+    403: "it does not let this account in",
+    404: "it does not offer this model",
+    429: "too many calls were made for now",
+}
+MALFORMED = "what it answered cannot be understood"
+PASSING = (429, 500, 502, 503, 504)  # worth a second attempt
+
+
+class RemoteError(InputError):
+    """A call without an answer that can be used: an InputError, as its sentence is meant for whoever asked."""
+
+
+class Server:
+    """One model on a server. ``repo``: its name on the Hub, or an address; ``labels``: what its labels mean, see ``LabelMap``."""
+
+    def __init__(self, name: str, repo: str | None, labels: Any = None, headers: dict[str, str] | None = None):
+        if not repo:
+            raise InputError(f"{name} needs a repo in the weights file: a model of the Hub, or a server's address.")
+        if labels is not None and not isinstance(labels, Mapping):
+            raise InputError(f"{name} answers by name: its labels in the weights file must map names to ours.")
+        self.name, self.labels = name, labels
+        router = constants.INFERENCE_PROXY_TEMPLATE.format(provider="hf-inference")
+        # The address is what the client would find out, without asking the Hub about the model first.
+        address = repo if repo.startswith(("http://", "https://")) else f"{router}/models/{repo}"
+        self.client = InferenceClient(address, provider="hf-inference", timeout=TIMEOUT_S, headers=headers)
+
+    def logits(self, task: Callable[..., Any], content: str | bytes) -> np.ndarray:
+        """Logits (7,) of what a ``task`` of the client that classifies answers. Raises RemoteError."""
+        answer = self.ask(task, content, top_k=TOP_K)
+        try:
+            names, scores = [str(pair.label) for pair in answer], [float(pair.score) for pair in answer]
+        except (AttributeError, TypeError, ValueError):
+            names, scores = [], []
+        if not scores or not all(0 <= score <= 1 for score in scores):  # not a number is neither
+            raise RemoteError(f"The server of {self.name} was asked in vain: {MALFORMED}.")
+        return LabelMap.of(names, self.labels).logits(np.array([scores]))[0]
+
+    def ask(self, task: Callable[..., Any], content: str | bytes, **parameters: Any) -> Any:
+        """The answer to a ``task`` of the client. Raises RemoteError, in which nothing is repeated of what the server said.
+
+        What cannot be understood is an error of many types in the client, that of a score which is not a number a RecursionError.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return task(content, **parameters)
+            except (HTTPError, OSError, ValueError, TypeError, LookupError, RecursionError) as e:
+                reason, passing = _reason(e)
+            if not passing or attempt == ATTEMPTS:
+                break
+            log.info("%s: %s; it is asked once more", self.name, reason)
+            time.sleep(PAUSE_S)
+        raise RemoteError(f"The server of {self.name} was asked in vain: {reason}.")
+
+
+class RemoteText(TextReader):
+    """A text classifier on a server. A text is read as a whole, once: neither its words nor its segments are told apart."""
+
+    by_segment = False
+
+    def __init__(self, choice: Choice):
+        super().__init__(choice)
+        self.server = Server(choice.name, choice.repo, choice.labels)
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        task = self.server.client.text_classification
+        return np.stack([self.server.logits(task, shortened(text)) for text in texts])
+
+
+class RemoteSpeech(SpeechReader):
+    """An audio classifier on a server."""
+
+    window = step = WINDOW
+    max_windows = MAX_WINDOWS
+
+    def __init__(self, choice: Choice):
+        super().__init__(choice)
+        self.server = Server(choice.name, choice.repo, choice.labels)
+
+    def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
+        first, task = prosody.voiced_span(voice)[0], self.server.client.audio_classification
+        pieces = [samples[(first + start) * HOP : (first + start + length) * HOP] for start in starts]
+        return Heard(np.stack([self.server.logits(task, wav(piece)) for piece in pieces]))
+
+
+class RemoteFace(FaceReader):
+    """An image classifier on a server."""
+
+    max_frames = MAX_FRAMES
+
+    def __init__(self, choice: Choice):
+        super().__init__(choice)
+        self.server = Server(choice.name, choice.repo, choice.labels)
+
+    def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        task = self.server.client.image_classification
+        return np.stack([self.server.logits(task, jpeg(crop)) for crop in crops])
+
+
+class RemoteTranscriber:
+    """Speech to text on a server: an ``emotion.transcript.Engine``. Words are spread over their utterance by their length."""
+
+    def __init__(self, repo: str):
+        self.name = repo.rstrip("/").split("/")[-1]
+        self.server = Server(self.name, repo, headers={"content-type": "audio/wav"})
+
+    def words(self, samples: np.ndarray, spans: Sequence[transcript.Span], language: str) -> list[transcript.Word]:
+        found = []
+        for start, end in transcript.utterance_spans(samples, spans, math.inf, transcript.WHISPER_S):
+            piece = samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+            answer = self.server.ask(self.server.client.automatic_speech_recognition, wav(piece))
+            if not isinstance(answer.text, str):
+                raise RemoteError(f"The server of {self.name} was asked in vain: {MALFORMED}.")
+            said = answer.text.split()
+            edges = start + (end - start) * np.cumsum([0, *map(len, said)]) / max(1, sum(map(len, said)))
+            found += [transcript.Word(word, *map(float, edges[i : i + 2]), BELIEF) for i, word in enumerate(said)]
+        return found
+
+    def warm(self) -> None:
+        """Nothing: a server is asked when there is something to ask."""
+
+
+def shortened(text: str) -> str:
+    """The first MAX_CHARS of a text, without the word that is cut there: servers refuse what their model cannot take."""
+    text = text.strip()
+    return text if len(text) <= MAX_CHARS else text[:MAX_CHARS].rsplit(maxsplit=1)[0]
+
+
+def wav(samples: np.ndarray) -> bytes:
+    """A recording, float32 (n,) at 16 kHz, as a file of 16 bits."""
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(samples, -1, 1), SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def jpeg(crop: np.ndarray) -> bytes:
+    """A face as a file, its longer side at most FACE_SIDE."""
+    scale = min(1.0, FACE_SIDE / max(crop.shape[:2]))
+    picture = cv2.cvtColor(shrunk(coloured(crop), scale), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
+
+
+def _reason(e: Exception) -> tuple[str, bool]:
+    """What went wrong, in plain words, and whether it may go well a moment later."""
+    if isinstance(e, TimeoutError):
+        return f"it did not answer within {TIMEOUT_S:g} seconds", True
+    if isinstance(e, HfHubHTTPError):
+        status = e.response.status_code
+        return f"{REFUSALS.get(status, 'it failed')} (HTTP {status})", status in PASSING
+    if isinstance(e, OfflineModeIsEnabled):
+        return "calls are switched off by HF_HUB_OFFLINE", False
+    if isinstance(e, (HTTPError, OSError)):
+        return "it cannot be reached", True
+    return MALFORMED, False

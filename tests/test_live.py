@@ -1,0 +1,395 @@
+"""The live session: nothing of the sound is lost, nothing grows, nothing waits in line."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+
+from emotion import live, live_sessions, media
+from emotion.analyzer import Analyzer
+from emotion.face_finder import Follower, follow
+from emotion.labels import LABELS
+from emotion.live import LiveSession
+from emotion.live_sessions import Sessions
+from emotion.media import SAMPLE_RATE
+from emotion.readings import Frame, InputError, SpeechReading, TextReading, Transcript
+from emotion.rolling import Latest, Ring, Tail
+from emotion.sketch import COLUMN, COLUMNS, Sketch
+
+from .clips import ASTRONAUT, GLAD
+
+WAIT_S = 30  # for another thread, on a busy machine
+
+
+def even(label: int) -> np.ndarray:
+    probabilities = np.full(7, 0.05, np.float32)
+    probabilities[label] = 0.7
+    return probabilities
+
+
+class Stub:
+    """An analyzer without models. ``heard``: what its voice model was given; ``label`` what it always reads."""
+
+    def __init__(self, label: int = 3, takes_s: float = 0.0):
+        self.label, self.takes_s = label, takes_s
+        self.weights = {"text": 0.3, "speech": 0.4, "face": 0.3}
+        self.heard: list[int] = []
+        self.looked = 0
+        self.models = {
+            "speech": SimpleNamespace(read=self.read_voice),
+            "text": SimpleNamespace(read=lambda text, confidence: TextReading(even(label), confidence)),
+            "face": SimpleNamespace(predict=self.predict),
+            "detector": None,
+            "transcript": None,
+        }
+
+    def serving(self, role: str) -> SimpleNamespace:
+        return SimpleNamespace(model=self.models[role], choice=SimpleNamespace(source="bundled"))
+
+    def read_voice(self, samples: np.ndarray) -> SpeechReading:
+        time.sleep(self.takes_s)
+        self.heard.append(len(samples))
+        return SpeechReading(even(self.label), 1.0, "neutral", 120.0, -20.0)
+
+    def predict(self, crops: list) -> np.ndarray:
+        self.looked += 1
+        return np.stack([even(self.label)] * len(crops))
+
+    def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript:
+        return Transcript(f"words of {self.label}", 0.5, "stub")
+
+
+@pytest.fixture
+def opened():
+    """Makes sessions and ends them."""
+    sessions: list[LiveSession] = []
+
+    def make(analyzer: Stub | None = None, language: str = "en") -> LiveSession:
+        sessions.append(LiveSession(analyzer or Stub(), language))
+        return sessions[-1]
+
+    yield make
+    for session in sessions:
+        session.finish()
+
+
+def until(happened) -> None:
+    end = time.monotonic() + WAIT_S
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def sound(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
+    """Noise without a voice, int16."""
+    noise = np.random.default_rng(seed).normal(0, 3000, round(seconds * rate))
+    return np.clip(noise, -32767, 32767).astype(np.int16)
+
+
+def jpeg(shift: int = 0) -> bytes:
+    picture = cv2.resize(cv2.imread(str(ASTRONAUT)), (480, 360))
+    return cv2.imencode(".jpg", np.roll(picture, shift, axis=1))[1].tobytes()
+
+
+# --- sound
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_sound_is_lost_or_doubled_however_it_is_cut(opened, rate, seed):
+    whole, generator = sound(7, rate, seed), np.random.default_rng(seed)
+    session, at = opened(), 0
+    while at < len(whole):
+        size = int(generator.choice([0, 1, 3, 128, 999, 12_000, 40_000]))
+        session.hear(whole[at : at + size], rate)
+        at += size
+    np.testing.assert_allclose(session.finish().samples, media.from_samples(whole, rate), atol=1e-6)
+
+
+def test_a_packet_that_is_sent_again_counts_once(opened):
+    whole, session = sound(4, 16_000), opened()
+    for packet, start in ((0, 0), (0, 0), (1, 16_000), (0, 0), (1, 16_000), (2, 32_000), (3, 48_000)):
+        session.hear(whole[start : start + 16_000], 16_000, packet)
+    np.testing.assert_allclose(session.finish().samples, media.from_samples(whole, 16_000), atol=1e-6)
+    with pytest.raises(InputError, match="Packet 7"):
+        session.hear(whole, 16_000, 7)
+
+
+def test_the_rate_may_not_change(opened):
+    session = opened()
+    session.hear(sound(1, 48_000), 48_000)
+    with pytest.raises(InputError, match="48000 to 44100"):
+        session.hear(sound(1, 44_100), 44_100)
+
+
+def test_ring_keeps_the_end():
+    ring, numbers = Ring(1000), np.arange(5000, dtype=np.float32)
+    for start in range(0, 5000, 700):
+        ring.add(numbers[start : start + 700])
+        end = min(start + 700, 5000)
+        np.testing.assert_array_equal(ring.since(end - 10), numbers[end - 10 : end])
+        np.testing.assert_array_equal(ring.since(0), numbers[max(0, end - 1000) : end])
+    ring.add(np.arange(3000, dtype=np.float32))  # more than fits
+    np.testing.assert_array_equal(ring.since(0), np.arange(2000, 3000))
+
+
+def test_tail_gives_what_is_new():
+    tail = Tail(3)
+    for number in range(10):
+        tail.add(number)
+    assert (tail.since(8).first, tail.since(8).items) == (8, (8, 9))
+    assert (tail.since(0).first, tail.since(0).items) == (7, (7, 8, 9))
+    assert tail.since(10).items == () == tail.since(99).items
+
+
+def test_sketch_is_the_same_however_the_sound_is_cut():
+    samples, generator = sound(13, SAMPLE_RATE).astype(np.float32) / 32767, np.random.default_rng(0)
+    whole, parts, at = Sketch(), Sketch(), 0
+    whole.add(samples)
+    while at < len(samples):
+        size = int(generator.integers(0, 9000))
+        parts.add(samples[at : at + size])
+        at += size
+    one, other = whole.since(0), parts.since(0)
+    assert one.first == other.first == 13 * SAMPLE_RATE // COLUMN - COLUMNS
+    for name in ("low", "high", "bands"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_sketch_shows_a_tone_at_its_pitch_and_its_level():
+    sketch, time_s = Sketch(), np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    sketch.add((0.5 * np.sin(2 * np.pi * 1000 * time_s)).astype(np.float32))
+    columns = sketch.since(0)
+    assert (columns.high[-1], columns.low[-1]) == (64, -64)
+    strongest = np.geomspace(60, 8000, columns.bands.shape[1])[columns.bands[-1].argmax()]
+    assert strongest == pytest.approx(1000, rel=0.07)
+
+
+# --- what it keeps
+
+
+def test_ten_minutes_leave_no_more_than_one(opened):
+    session, second, picture = opened(), sound(1, 16_000), jpeg()
+    kept = []
+    for at in range(600):
+        session.hear(second, 16_000)
+        for part in range(8):
+            session.see(picture, at + part / 8)
+        if at in (90, 599):
+            now = session.snapshot()
+            parts = (
+                now.columns.bands,
+                now.points.items,
+                now.phrases.items,
+                session._pictures,
+                session._views,
+                session._sound.since(0),
+            )
+            kept.append([len(part) for part in parts])
+    early, late = kept
+    assert late[0] == COLUMNS
+    assert late[1] <= live.POINTS
+    assert late[3] <= live.KEPT_S * media.FRAME_RATE
+    assert late[5] == early[5] == live.KEPT_S * SAMPLE_RATE
+    finished = session.finish()
+    assert len(finished.samples) == live.KEPT_S * SAMPLE_RATE
+    assert len(finished.frames) <= media.MAX_FRAMES
+    assert finished.frames[0].time >= 0
+    assert finished.frames[-1].time <= live.KEPT_S
+    assert len(session._follower._tracks) <= 10
+
+
+def test_snapshots_do_not_change(opened):
+    session = opened()
+    session.hear(sound(2, 16_000), 16_000)
+    before = session.snapshot()
+    bands = before.columns.bands.copy()
+    session.hear(sound(12, 16_000, seed=1), 16_000)
+    np.testing.assert_array_equal(before.columns.bands, bands)
+    with pytest.raises(ValueError, match="read-only"):
+        before.columns.bands[0] = 0
+    with pytest.raises(AttributeError):
+        before.heard = 0.0
+
+
+def test_snapshot_gives_only_what_is_new(opened):
+    session = opened()
+    session.hear(sound(4, 16_000), 16_000)
+    columns = session.snapshot(column=75).columns
+    assert (columns.first, len(columns.low)) == (75, 5)
+
+
+# --- what it reads
+
+
+def test_voice_face_and_words_are_read_and_fused(opened):
+    samples, rate = soundfile.read(GLAD, dtype="int16")
+    session = opened()
+    session.hear(np.concatenate([samples, np.zeros(rate, np.int16)]), rate)
+    end = len(samples) / rate + 1
+    for step in range(40):
+        session.see(jpeg(step % 5), end - 4 + step / 10)
+        now = session.snapshot()
+        if len(now.readings) == 3 and now.face:
+            break
+        time.sleep(0.1)
+    until(lambda: len(session.snapshot().readings) == 3)
+    now = session.snapshot()
+    assert [name for name, _ in now.readings] == ["text", "speech", "face"]
+    assert now.fusion.label == now.face.label == "happy"
+    assert now.phrases.items[0].text == "words of 3"
+    x, y, width, height = now.face.box
+    assert 0.25 < x + width / 2 < 0.6
+    assert 0.1 < y + height / 2 < 0.45
+    assert now.points.items[-1].mood is not None
+
+
+def test_only_the_newest_is_read_while_a_model_is_slow(opened):
+    analyzer = Stub(takes_s=0.4)
+    session = opened(analyzer)
+    for _ in range(20):
+        session.hear(sound(0.25, 16_000), 16_000)
+        time.sleep(0.02)
+    until(lambda: session.snapshot().voice_until == pytest.approx(5.0))
+    assert len(analyzer.heard) <= 4
+    assert max(analyzer.heard) <= live.VOICE_S * SAMPLE_RATE
+
+
+def test_pictures_between_two_looks_are_left_out(opened):
+    analyzer = Stub()
+    session = opened(analyzer)
+    for step in range(200):
+        session.see(jpeg(), step / 100)
+    until(lambda: session.snapshot().looked == pytest.approx(1.99))
+    assert analyzer.looked <= 50
+
+
+def test_old_readings_do_not_count(opened):
+    session = opened()
+    session.hear(sound(2, 16_000), 16_000)
+    until(lambda: session.snapshot().readings)
+    session.see(jpeg(), 2.0 + live.VOICE_LASTS_S + 0.5)
+    assert dict(session.snapshot().readings).get("speech") is None
+
+
+def test_another_language_has_no_words(opened):
+    samples, rate = soundfile.read(GLAD, dtype="int16")
+    session = opened(language="other")
+    session.hear(np.concatenate([samples, np.zeros(rate, np.int16)]), rate)
+    until(lambda: session.snapshot().readings)
+    time.sleep(2 * live.WORDS_EVERY_S)
+    assert session.snapshot().phrases.items == ()
+
+
+def test_two_sessions_do_not_mix(opened):
+    one, other = opened(Stub(label=3)), opened(Stub(label=5))
+    for session, seed in ((one, 1), (other, 2)):
+        session.hear(sound(3, 16_000, seed), 16_000)
+        session.see(jpeg(), 0.0)
+    until(lambda: one.snapshot().readings and other.snapshot().readings)
+    assert (one.snapshot().fusion.label, other.snapshot().fusion.label) == (LABELS[3], LABELS[5])
+    for session, seed in ((one, 1), (other, 2)):
+        np.testing.assert_allclose(session.finish().samples, media.from_samples(sound(3, 16_000, seed), 16_000), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "picture, at", [(b"GIF89a", 0.0), (b"\xff\xd8\xff" + bytes(live.MAX_PICTURE_BYTES), 0.0), (None, float("nan"))]
+)
+def test_what_is_no_picture_is_refused(opened, picture, at):
+    with pytest.raises(InputError):
+        opened().see(picture or jpeg(), at)
+
+
+def test_a_damaged_picture_harms_nothing(opened):
+    session = opened()
+    session.see(jpeg()[:2000], 0.0)
+    session.see(b"\xff\xd8\xff" + b"nothing", 0.3)
+    session.see(jpeg(), 0.6)
+    until(lambda: session.snapshot().looked == 0.6)
+
+
+def test_a_voice_model_that_fails_is_called_again():
+    calls, done = [], threading.Event()
+
+    def read() -> None:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise RuntimeError("once")
+        done.set()
+
+    reader = Latest("test", read, 0.01)
+    until(lambda: reader.tell() or done.is_set())
+    reader.close()
+
+
+def test_phrases_end_at_pauses():
+    samples, rate = soundfile.read(GLAD, dtype="float32")
+    samples = media.from_samples(samples, rate)
+    silence = np.zeros(SAMPLE_RATE, np.float32)
+    phrase, done = live.finished_phrases(np.concatenate([silence, samples, silence]))
+    assert phrase is not None
+    assert 0.5 < phrase[0] < 1.6
+    assert phrase[1] == done
+    assert len(samples) / SAMPLE_RATE + 0.3 < done < len(samples) / SAMPLE_RATE + 1.6
+    assert live.finished_phrases(samples[:SAMPLE_RATE])[0] is None  # still in the middle of it
+    assert live.finished_phrases(np.zeros(5 * SAMPLE_RATE, np.float32)) == (None, 5 - 2 * live.MARGIN_S)
+
+
+def test_follower_sees_what_follow_sees():
+    picture = cv2.cvtColor(cv2.resize(cv2.imread(str(ASTRONAUT)), (480, 360)), cv2.COLOR_BGR2RGB)
+    film = [Frame(i / 8, np.roll(picture, 3 * i, axis=1)) for i in range(30)]
+    follower = Follower()
+    seen = [follower.see(frame) for frame in film]
+    known = {sighting.time: sighting.box for sighting in follow(film).sightings}
+    found = [sighting for sighting in seen if sighting is not None]
+    assert len(found) >= 25
+    for sighting in found:
+        assert np.abs(np.subtract(sighting.box, known[sighting.time])).max() <= 12
+    blank = np.full_like(picture, 128)
+    assert [follower.see(Frame(10 + i, blank)) for i in range(8)][-1] is None
+
+
+def test_frames_of_a_stream_are_checked_as_any_input():
+    analyzer, frame = Analyzer("bundled"), Frame(0.0, np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(InputError, match="61 frames"):
+        analyzer.analyze(video=[frame] * 61)
+    with pytest.raises(InputError, match="made of frames"):
+        analyzer.analyze(video=[frame.image])
+
+
+# --- many visitors
+
+
+def test_sessions_are_few_and_forgotten_when_silent():
+    now = [0.0]
+    sessions = Sessions(Stub(), clock=lambda: now[0])
+    tokens = [sessions.open() for _ in range(live_sessions.SESSIONS)]
+    assert len(set(tokens)) == live_sessions.SESSIONS
+    with pytest.raises(InputError, match="live here just now"):
+        sessions.open()
+    now[0] = live_sessions.IDLE_S
+    assert sessions.get(tokens[0]) is not None
+    now[0] += 1
+    sessions.sweep()
+    assert sessions.get(tokens[0]) is not None
+    assert sessions.get(tokens[1]) is None
+    assert sessions.get("something else") is None
+    assert sessions.take(tokens[0]) is not None
+    assert sessions.take(tokens[0]) is None
+
+
+def test_no_session_lasts_for_ever():
+    now = [0.0]
+    sessions = Sessions(Stub(), clock=lambda: now[0])
+    token = sessions.open()
+    while now[0] < live_sessions.LONGEST_S:
+        assert sessions.get(token) is not None
+        now[0] += live_sessions.IDLE_S / 2
+        sessions.sweep()
+    now[0] += 1
+    sessions.sweep()
+    assert sessions.get(token) is None
