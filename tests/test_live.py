@@ -42,7 +42,7 @@ class Stub:
         self.models = {
             "speech": SimpleNamespace(read=self.read_voice),
             "text": SimpleNamespace(read=lambda text, confidence: TextReading(even(label), confidence)),
-            "face": SimpleNamespace(predict=self.predict),
+            "face": SimpleNamespace(look=self.look),
             "detector": None,
             "transcript": None,
         }
@@ -55,9 +55,9 @@ class Stub:
         self.heard.append(len(samples))
         return SpeechReading(even(self.label), 1.0, "neutral", 120.0, -20.0)
 
-    def predict(self, crops: list) -> np.ndarray:
+    def look(self, frame: Frame, sighting: object) -> np.ndarray:
         self.looked += 1
-        return np.stack([even(self.label)] * len(crops))
+        return even(self.label)
 
     def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript:
         return Transcript(f"words of {self.label}", 0.5, "stub")
