@@ -21,7 +21,7 @@ from emotion.media import SAMPLE_RATE
 from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
 from emotion.startup import Fetcher, Serving, Slot
 from emotion.weights import Choice
-from emotion.workers import Workers
+from emotion.workers import MAX_WORKERS, Workers
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +211,10 @@ class Analyzer:
                 return transcript.REMOTE + choice.repo
             engine = None if choice.source == "pip" else str(choice.path)
             if engine is not None:
-                self._workers.submit(transcript.warm, engine, timeout=LOAD_TIMEOUT_S).result()
+                # As many as there are workers: each takes seconds, so each worker gets one.
+                loading = [self._workers.submit(transcript.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
+                for task in loading:
+                    task.result()
             return engine
         if role == "detector" and choice.source == "pip":
             return None  # OpenCV's cascades, which face_finder knows

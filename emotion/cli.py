@@ -14,6 +14,7 @@ from emotion.labels import LABELS, MODALITIES, mood_word
 from emotion.readings import Analysis, InputError
 from emotion.weights import HUB_DEFAULTS, SOURCES
 
+JSON_HELP = "print exactly one JSON document"
 EPILOG = """environment:
   EMOTION_SOURCE   where models come from, where --source is not given
   EMOTION_WEIGHTS  the weights file, by default the project's weights.yaml
@@ -119,7 +120,7 @@ def _add_train(commands) -> None:
         type=Path,
         help="folder from which an interrupted training goes on (default: ~/.cache/emotion/checkpoints)",
     )
-    _add_common(train)
+    train.add_argument("--json", action="store_true", help=JSON_HELP)
     train.set_defaults(run=_train, show=_show_figures)
 
 
@@ -143,13 +144,13 @@ def _add_publish(commands) -> None:
     publish.add_argument("--space", action="store_true", help="upload the app as a Space")
     publish.add_argument("--private", action="store_true", help="make a new repository private")
     publish.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
-    publish.add_argument("--json", action="store_true", help="print exactly one JSON document")
+    publish.add_argument("--json", action="store_true", help=JSON_HELP)
     publish.set_defaults(run=_publish, show=_show_published)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", choices=SOURCES, help="where models come from (default: EMOTION_SOURCE or auto)")
-    parser.add_argument("--json", action="store_true", help="print exactly one JSON document")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
 
 
 def _weights(text: str) -> dict[str, float]:
@@ -232,6 +233,11 @@ def _show_published(result: dict[str, Any]) -> str:
     lines.append(f"{result['bytes']:>12,}  bytes in {len(lines)} files {done}")
     if "revision" in result:
         lines.append(f"revision {result['revision']}")
+    if "preload" in result:
+        lines += [
+            "for a Space, add under preload_from_hub in README.md, and the repository under models:",
+            f"  - {result['preload']}",
+        ]
     return "\n".join(lines)
 
 

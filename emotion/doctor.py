@@ -12,6 +12,7 @@ from typing import Any
 
 from emotion import hub, weights
 from emotion.analyzer import Analyzer
+from emotion.hub import HubError
 from emotion.weights import OFFLINE, Choice
 
 PACKAGES = ("torch", "transformers", "gradio", "huggingface-hub", "opencv-python-headless", "openai-whisper", "pocketsphinx")
@@ -23,8 +24,8 @@ def examine(source: str | None = None) -> dict[str, Any]:
     analyzer = Analyzer(source)
     try:
         asked = any(choice.source == "hub" for slot in analyzer.slots.values() for choice in slot.choices)
-        network = _network() if asked else "not needed"
-        models = {role: _role(analyzer, role, network) for role in weights.ROLES}
+        network, reachable = _network() if asked else ("not needed", False)
+        models = {role: _role(analyzer, role, network if not reachable else None) for role in weights.ROLES}
     finally:
         analyzer.close()
     return {"machine": _machine(), "network": network, "models": models}
@@ -52,28 +53,26 @@ def _version(package: str) -> str:
         return "missing"
 
 
-def _network() -> str:
-    """Whether the Hub answers."""
+def _network() -> tuple[str, bool]:
+    """What the Hub answers, and whether models could be fetched from it."""
     from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
-        return "switched off (HF_HUB_OFFLINE)"
+        return "switched off (HF_HUB_OFFLINE)", False
     try:
         start = time.perf_counter()
         status = get_session().get(f"{constants.ENDPOINT}/api/models?limit=1", timeout=NETWORK_TIMEOUT_S).status_code
     except Exception as e:
-        return hub.reason(e)
-    return (
-        f"the Hub answers {status}"
-        if status == 429 or status >= 500
-        else f"the Hub answers after {time.perf_counter() - start:.2f} s"
-    )
+        return hub.reason(e), False
+    if status == 429 or status >= 500:
+        return f"the Hub answers {status}", False
+    return f"the Hub answers after {time.perf_counter() - start:.2f} s", True
 
 
-def _role(analyzer: Analyzer, role: str, network: str) -> dict[str, Any]:
+def _role(analyzer: Analyzer, role: str, trouble: str | None) -> dict[str, Any]:
     found, serves, why = [], None, []
     for choice in analyzer.slots[role].choices:
-        state, usable = _choice(analyzer.slots[role].load, choice, network)
+        state, usable = _choice(analyzer.slots[role].load, choice, trouble)
         found.append({"name": choice.name, "source": choice.source, "revision": choice.revision, "state": state})
         if usable:
             serves = choice.name
@@ -82,14 +81,17 @@ def _role(analyzer: Analyzer, role: str, network: str) -> dict[str, Any]:
     return {"choices": found, "serves": serves, "why": "; ".join(why) or "the first choice"}
 
 
-def _choice(load: Callable[[Choice], Any], choice: Choice, network: str) -> tuple[str, bool]:
-    """What is the matter with a choice, and whether it could serve."""
+def _choice(load: Callable[[Choice], Any], choice: Choice, trouble: str | None) -> tuple[str, bool]:
+    """What is the matter with a choice, and whether it could serve; ``trouble`` is that with the network."""
     start = time.perf_counter()
     try:
         if choice.source == "hub":
-            folder = hub.cached(choice)
+            try:
+                folder = hub.cached(choice)
+            except HubError:  # not what it should be: it is fetched again
+                folder = None
             if folder is None:
-                return _to_fetch(choice, network)
+                return _to_fetch(choice, trouble)
             load(replace(choice, path=folder))
         elif choice.source in OFFLINE:
             load(choice)
@@ -100,11 +102,11 @@ def _choice(load: Callable[[Choice], Any], choice: Choice, network: str) -> tupl
     return f"loads in {time.perf_counter() - start:.1f} s", True
 
 
-def _to_fetch(choice: Choice, network: str) -> tuple[str, bool]:
+def _to_fetch(choice: Choice, trouble: str | None) -> tuple[str, bool]:
     from huggingface_hub import HfApi
 
-    if "after" not in network:
-        return f"not in the cache, and {network}", False
+    if trouble is not None:
+        return f"not in the cache, and {trouble}", False
     try:
         there = {
             file.rfilename

@@ -29,6 +29,8 @@ def cached(choice: Choice) -> Path | None:
         return None
     name, file = next(iter(found.items()))
     snapshot = Path(file).parents[len(PurePosixPath(name).parts) - 1]
+    if choice.unlisted and not any(any(snapshot.glob(pattern)) for pattern in choice.unlisted):
+        return None  # another program fetched the weights alone
     return _checked(choice, snapshot)
 
 

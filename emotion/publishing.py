@@ -53,9 +53,11 @@ def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool
     if not space:
         read(file_in_use())  # a file that cannot be edited is refused before anything is sent
     commit = _upload(repo, "space" if space else "model", files, private)
-    if not space:
-        _enter(repo, commit)
-    return result | {"revision": commit}
+    if space:
+        return result | {"revision": commit}
+    _enter(repo, commit)
+    fetched = ",".join(name for name in files if name.endswith((*WEIGHTS, ".json")))
+    return result | {"revision": commit, "preload": f"{repo} {fetched} {commit}"}
 
 
 def _app() -> Iterator[tuple[str, bytes]]:

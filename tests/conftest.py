@@ -95,6 +95,18 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 @pytest.fixture(scope="session")
+def photograph() -> np.ndarray:
+    """A face, uint8 RGB."""
+    return cv2.cvtColor(cv2.imread(str(MEDIA / "astronaut.jpg")), cv2.COLOR_BGR2RGB)
+
+
+@pytest.fixture(scope="session")
+def glad() -> np.ndarray:
+    """The project's own synthetic speech, float32 at 16 kHz."""
+    return sf.read(MEDIA / "glad.flac", dtype="float32")[0]
+
+
+@pytest.fixture(scope="session")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's own synthetic speech at several speeds, so that no moment comes twice, as the fake microphone takes it."""
     samples, rate = sf.read(MEDIA / "glad.flac")

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-import soundfile
 import soxr
 import torch
 from safetensors.torch import load_file, save_file
@@ -37,7 +36,6 @@ from emotion.training import evaluation
 from emotion.training.datasets import Example
 from emotion.weights import DEFAULT_FILE, Choice, bundled
 from tests import published
-from tests.clips import ASTRONAUT, GLAD
 from tests.test_prosody import voice
 
 
@@ -45,38 +43,18 @@ def choice(folder, loader="transformers", **known):
     return Choice("a/model", "hub", "0" * 40, "MIT", folder, loader=loader, **known)
 
 
-@pytest.fixture(scope="module")
-def goemotions(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("goemotions")
-    return folder, published.goemotions(folder)
+def built(name):
+    """A fixture: the folder of a tiny model of ``published``, and its network."""
+
+    @pytest.fixture(scope="module", name=name)
+    def build(tmp_path_factory):
+        folder = tmp_path_factory.mktemp(name)
+        return folder, getattr(published, name)(folder)
+
+    return build
 
 
-@pytest.fixture(scope="module")
-def seven(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("seven")
-    return folder, published.seven(folder)
-
-
-@pytest.fixture(scope="module")
-def wav2vec2(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wav2vec2")
-    return folder, published.wav2vec2(folder)
-
-
-@pytest.fixture(scope="module")
-def vit(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("vit")
-    return folder, published.vit(folder)
-
-
-@pytest.fixture(scope="module")
-def photograph():
-    return cv2.cvtColor(cv2.imread(str(ASTRONAUT)), cv2.COLOR_BGR2RGB)
-
-
-@pytest.fixture(scope="module")
-def glad():
-    return soundfile.read(GLAD, dtype="float32")[0]
+goemotions, seven, wav2vec2, vit = map(built, ("goemotions", "seven", "wav2vec2", "vit"))
 
 
 def changed(source, target, config=None, drop=(), weights=None):

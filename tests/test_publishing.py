@@ -65,6 +65,9 @@ def test_published_models_are_entered_and_served_from_there(hub, tmp_path, own_f
         last = choices[-1]
         assert (ours.temperature, ours.fusion_weight, ours.licence) == (last.temperature, last.fusion_weight, last.licence)
         assert choices.index(ours) == len(choices) - 2
+    pinned = [line.strip("- ").split(" ") for line in done.stdout.splitlines() if line.startswith("  - me/models ")]
+    assert {(repo, revision) for repo, _, revision in pinned} == {("me/models", entries["text"][-2].revision)}
+    assert set(pinned[0][1].split(",")) == {name for choices in entries.values() for name in choices[-2].files}
     assert own_file.read_text("utf-8").startswith("# Where each model comes from")
 
     again = emotion(hub, tmp_path, "publish", "me/models", **settings)  # updates its entries and adds none

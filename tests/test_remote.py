@@ -21,7 +21,6 @@ from emotion.readings import Frame, InputError, Segment
 from emotion.recognisers import load_recogniser
 from emotion.remote import RemoteError, RemoteTranscriber
 from emotion.weights import Choice
-from tests.clips import ASTRONAUT, GLAD
 from tests.test_prosody import voice
 
 TOKEN = "hf_" + "notarealtokenbutasecret"
@@ -104,16 +103,6 @@ def model(role, service, **known):
 
 def pairs(scores):
     return [{"label": label, "score": score} for label, score in scores.items()]
-
-
-@pytest.fixture(scope="module")
-def photograph():
-    return cv2.cvtColor(cv2.imread(str(ASTRONAUT)), cv2.COLOR_BGR2RGB)
-
-
-@pytest.fixture(scope="module")
-def glad():
-    return soundfile.read(GLAD, dtype="float32")[0]
 
 
 # --- the four tasks ----------------------------------------------------------------------------------------------------------
@@ -254,10 +243,9 @@ def test_a_second_attempt_may_succeed(service, caplog):
 def test_a_server_that_does_not_answer_in_time(service, monkeypatch):
     monkeypatch.setattr(remote, "TIMEOUT_S", 0.3)
     service.says(0.8)
-    start = time.monotonic()
     with pytest.raises(RemoteError, match=r"did not answer within 0\.3 seconds"):
         model("text", service).predict(["so happy"])
-    assert len(service.asked) == 2 and time.monotonic() - start < 3
+    assert len(service.asked) == 2
 
 
 def test_a_server_that_is_not_there(service, monkeypatch):

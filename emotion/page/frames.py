@@ -20,12 +20,13 @@ DARK, LIGHT = (17, 24, 39), (255, 255, 255)
 
 @dataclass(frozen=True)
 class View:
-    """A picture to show: ``jpeg`` in base64, ``time`` in seconds, ``weight`` its share in the reading."""
+    """A picture to show: ``jpeg`` in base64, ``time`` in seconds, ``weight`` its share in the reading, ``tinted`` where the face counted."""
 
     jpeg: str
     label: str
     time: float
     weight: float
+    tinted: bool
 
 
 def views(analysis: Analysis) -> list[View]:
@@ -72,9 +73,8 @@ def _tint(face: np.ndarray, regions: np.ndarray) -> None:
 def _view(image: np.ndarray, frame: FaceFrame) -> View:
     pixels = cv2.cvtColor(annotated(image, frame), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return View(
-        base64.b64encode(jpeg).decode("ascii"), f"{_label(frame)} {frame.probabilities.max():.0%}", frame.time, frame.weight
-    )
+    label = f"{_label(frame)} {frame.probabilities.max():.0%}"
+    return View(base64.b64encode(jpeg).decode("ascii"), label, frame.time, frame.weight, bool(frame.regions.any()))
 
 
 def _label(frame: FaceFrame) -> str:

@@ -41,7 +41,8 @@ Record a sentence, upload a clip, film yourself or type something. The mood and 
 
 SOUND = """<div class="section"><h3>The sound</h3>
 <p>Waveform above; below it how strong each pitch is over time, the white line being the pitch of the voice and the pink steps where
-the voice model's attention lay.</p></div>"""
+the voice model's attention lay, where the model tells it.</p></div>"""
+TINTED = "The pinker a part of the face, the more it spoke for the label."
 
 DEVICE_TROUBLE = '<div class="device-trouble" role="alert"></div>'
 
@@ -171,10 +172,8 @@ def frames(views: Sequence[View], still: bool) -> str:
         for view in views
     )
     kind = "frames still" if still else "frames"
-    return (
-        '<div class="section"><h3>Where the face was read</h3><p>The pinker a part of the face, the more it spoke for the label.'
-        f'</p><div class="{kind}">{figures}</div></div>'
-    )
+    key = f"<p>{TINTED}</p>" if any(view.tinted for view in views) else ""
+    return f'<div class="section"><h3>Where the face was read</h3>{key}<div class="{kind}">{figures}</div></div>'
 
 
 def details(analysis: Analysis) -> str:

@@ -94,17 +94,13 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     pairs, groups = own_pairs(analyzer, Path(path))
     usual = tuple(analyzer.weights[name] for name in MODALITIES)
 
-    def best_of(some: Pairs) -> tuple[float, ...]:
-        """Most often right; of those alike, the nearest to what was known before."""
-        return max(GRID, key=lambda shares: (some.uar(shares), -np.abs(np.subtract(shares, usual)).sum()))
-
     folds = np.array([zlib.crc32(group.encode()) % FOLDS for group in groups])
     tested = np.zeros((len(pairs.truth), len(LABELS)))
     for fold in np.unique(folds):
         inside, outside = pairs.only(folds != fold), pairs.only(folds == fold)
-        tested[folds == fold] = outside.fused(best_of(inside) if len(inside.truth) else usual)
+        tested[folds == fold] = outside.fused(best_of(inside, usual) if len(inside.truth) else usual)
     grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": True} for shares in GRID]
-    result = _figures(pairs, best_of(pairs)) | {
+    result = _figures(pairs, best_of(pairs, usual)) | {
         "uar_cross_validated": metrics.report(tested, pairs.truth)["uar"],
         "uar_before": pairs.uar(usual),
     }
@@ -113,6 +109,11 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     simplex = figures.weight_simplex(grid, result["weights"])
     simplex.write_html(out / "simplex.html", include_plotlyjs=True)
     return result
+
+
+def best_of(pairs: Pairs, usual: tuple[float, ...]) -> tuple[float, ...]:
+    """The weights that are most often right; of those alike, the nearest to ``usual``."""
+    return max(GRID, key=lambda shares: (pairs.uar(shares), -np.abs(np.subtract(shares, usual)).sum()))
 
 
 def _figures(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
