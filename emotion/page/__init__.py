@@ -7,7 +7,7 @@ import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, live, method, microphone, text, upload, webcam, wording
+from emotion.page import api, live, method, microphone, text, texts, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
@@ -47,6 +47,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT),
         "css": (here / "style.css").read_text("utf-8"),
+        "i18n": texts.everywhere(wording.BLOCKS),
         "head": f"<script>{(here / 'head.js').read_text('utf-8')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.

@@ -1,4 +1,21 @@
-// Runs before the page. What the recorders of Gradio leave to chance is settled here: sound as it is, and all of it.
+// Runs before the page. The scripts of its parts find their texts here.
+window.emotion = (() => {
+  const texts = () => window.gradio_config.i18n_translations; // the table of texts.yaml, by language
+  const language = navigator.language.slice(0, 2).toLowerCase();
+  const known = () => (language in texts() ? language : "en");
+
+  // The text of a key in the browser's first language, its {fields} filled in.
+  const say = (key, values = {}) => texts()[known()][key].replace(/{(\w+)}/g, (field, name) => values[name] ?? field);
+
+  // Elements that name a key in data-say take its text; those of data-say-label, their accessible name.
+  const translate = (root) => {
+    root.querySelectorAll("[data-say]").forEach((place) => (place.textContent = say(place.dataset.say)));
+    root.querySelectorAll("[data-say-label]").forEach((place) => place.setAttribute("aria-label", say(place.dataset.sayLabel)));
+  };
+  return { language: known, say, translate };
+})();
+
+// What the recorders of Gradio leave to chance is settled here: sound as it is, and all of it.
 (() => {
   const devices = navigator.mediaDevices;
   if (!devices || !window.MediaRecorder || devices.raw) return;

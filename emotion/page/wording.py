@@ -46,6 +46,8 @@ TINTED = "The pinker a part of the face, the more it spoke for the label."
 
 DEVICE_TROUBLE = '<div class="device-trouble" role="alert"></div>'
 
+BLOCKS = {}  # HTML that the browser puts in its language, by the key of texts.static
+
 AGREEMENTS = ((0.8, "agree well"), (0.5, "agree in part"), (0.0, "hardly agree"))  # from which agreement on
 
 

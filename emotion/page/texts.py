@@ -1,0 +1,97 @@
+"""What the page says, in every language it knows: one table, ``texts.yaml``, for the server, the components and the scripts.
+
+The browser's first language decides, for what Gradio's components say (``everywhere``), for the scripts (``say`` of head.js, which
+reads the same table) and for what the server makes for one visitor (``of``).
+"""
+
+import functools
+import re
+from collections.abc import Callable
+from importlib.resources import files
+
+import gradio as gr
+from gradio.i18n import I18nData
+from ruamel.yaml import YAML
+
+from emotion.labels import mood_word
+
+ENGLISH = "en"
+LANGUAGES = (ENGLISH, "de", "es")
+
+_FIELD = re.compile(r"{(\w+)}")
+
+
+class Say:
+    """Says the table's texts in one language."""
+
+    def __init__(self, language: str):
+        self.language = language
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """The text of ``key`` with its ``{fields}`` filled in."""
+        text = _table()[key][self.language]
+        return text.format(**values) if values else text
+
+    def label(self, label: str) -> str:
+        """One of ``LABELS``."""
+        return self(f"label_{label}")
+
+    def mood(self, mood: float) -> str:
+        """The word for a mood from 1 to 5."""
+        return self("mood_" + mood_word(mood).replace(" ", "_"))
+
+    def listed(self, names: list[str]) -> str:
+        """One, two and three."""
+        return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" {self('and')} {names[-1]}"
+
+    def sentence(self, english: str) -> str:
+        """A warning or an error of the package, which speaks English, by its pattern in the table; unknown ones stay as they are."""
+        if self.language == ENGLISH:
+            return english
+        for key, pattern in _patterns():
+            found = pattern.fullmatch(english)
+            if found:
+                return self(key, **found.groupdict())
+        return english
+
+
+def of(request: gr.Request | None) -> Say:
+    """In the first language that the visitor's browser asks for, English where the page does not know it."""
+    wanted = "" if request is None else request.headers.get("accept-language", "")
+    language = re.split(r"[-_,; ]", wanted.strip().lower(), maxsplit=1)[0]
+    return Say(language if language in LANGUAGES else ENGLISH)
+
+
+def static(key: str) -> I18nData:
+    """A text of the table, or one of ``everywhere``'s blocks, as a component's label or value: the browser puts its language in."""
+    return I18nData(key)
+
+
+def everywhere(blocks: dict[str, Callable[[Say], str]]) -> gr.I18n:
+    """The whole table, and the HTML ``blocks`` made of it, as Gradio hands them to the browser."""
+    return gr.I18n(
+        **{
+            language: {
+                **{key: texts[language] for key, texts in _table().items()},
+                **{name: make(Say(language)) for name, make in blocks.items()},
+            }
+            for language in LANGUAGES
+        }
+    )
+
+
+@functools.cache
+def _table() -> dict[str, dict[str, str]]:
+    table = YAML(typ="safe", pure=True).load((files(__package__) / "texts.yaml").read_text("utf-8"))
+    return {key: {language: " ".join(text.split()) for language, text in texts.items()} for key, texts in table.items()}
+
+
+@functools.cache
+def _patterns() -> list[tuple[str, re.Pattern]]:
+    """Of the keys that begin with ``said_``: the English sentence with a group for each field."""
+    return [(key, _pattern(texts[ENGLISH])) for key, texts in _table().items() if key.startswith("said_")]
+
+
+def _pattern(text: str) -> re.Pattern:
+    parts = _FIELD.split(text)
+    return re.compile("".join(f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)), re.DOTALL)

@@ -1,0 +1,48 @@
+"""The table of what the page says, and the sentences of the package in other languages."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from emotion.labels import LABELS, mood_word
+from emotion.page import texts, wording
+from emotion.page.texts import LANGUAGES, Say
+
+TABLE = texts._table()
+
+
+@pytest.mark.parametrize("key", TABLE)
+def test_every_language_says_it_with_the_same_fields(key):
+    said = TABLE[key]
+    assert tuple(said) == LANGUAGES and all(said.values())
+    assert len({tuple(sorted(re.findall(r"{(\w+)}", text))) for text in said.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("es", "es"),
+        ("en-GB", "en"),
+        ("fr-FR,de;q=0.5", "en"),
+        ("", "en"),
+        ("*", "en"),
+        ("DE", "de"),
+    ],
+)
+def test_the_first_language_of_the_browser_decides(asked, answered):
+    assert texts.of(SimpleNamespace(headers={"accept-language": asked})).language == answered
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_labels_and_moods_have_words_of_their_own(language):
+    say = Say(language)
+    assert len({say.label(label) for label in LABELS}) == len(LABELS)
+    words = {say.mood(mood) for mood in (1.0, 2.0, 3.0, 4.0, 5.0)}
+    assert len(words) == 5 and (language != "en" or mood_word(1.0) in words)
+
+
+def test_the_browser_gets_the_whole_table():
+    sent = texts.everywhere(wording.BLOCKS).translations_dict
+    assert set(sent) == set(LANGUAGES) and all(set(TABLE) <= set(sent[language]) for language in LANGUAGES)
