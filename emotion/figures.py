@@ -43,8 +43,8 @@ FRAMES_PER_COLUMN = 8  # at most: a column of a long recording is the mean of th
 PITCH_POINTS = 1500
 
 
-def mood_gauge(mood: float) -> go.Figure:
-    """A half-circle from 1 to 5 with a band for each word, the mood marked, its value and word written."""
+def mood_gauge(mood: float, word: str | None = None) -> go.Figure:
+    """A half-circle from 1 to 5 with a band for each word, the mood marked, its value and ``word``, by default English, written."""
     edges = (1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0)
     bands = [
         {"range": [low, high], "color": colour} for low, high, colour in zip(edges[:-1], edges[1:], MOOD_COLOURS, strict=True)
@@ -64,18 +64,20 @@ def mood_gauge(mood: float) -> go.Figure:
             domain={"x": [0, 1], "y": [0.12, 1]},
         )
     )
-    figure.add_annotation(text=mood_word(mood), x=0.5, y=0.0, xref="paper", yref="paper", showarrow=False, font={"size": 18})
+    figure.add_annotation(
+        text=word or mood_word(mood), x=0.5, y=0.0, xref="paper", yref="paper", showarrow=False, font={"size": 18}
+    )
     return _finished(figure, height=230, margin={"l": 28, "r": 28, "t": 24, "b": 8})
 
 
-def probability_bars(probabilities: np.ndarray) -> go.Figure:
-    """Seven horizontal bars in the order of LABELS; ``probabilities`` (7,)."""
-    return _finished(go.Figure(_bars(probabilities)).update_layout(**_bar_axes()), height=230, margin=_BAR_MARGIN)
+def probability_bars(probabilities: np.ndarray, names: Sequence[str] = LABELS) -> go.Figure:
+    """Seven horizontal bars in the order of LABELS, called by ``names``; ``probabilities`` (7,)."""
+    return _finished(go.Figure(_bars(probabilities, names)).update_layout(**_bar_axes()), height=230, margin=_bar_margin(names))
 
 
-def reading_figure(reading: Reading) -> go.Figure:
-    """One modality: its own mood as a mark on the scale of 1 to 5, and its bars."""
-    figure = go.Figure([*_scale(reading.mood), _bars(reading.probabilities)])
+def reading_figure(reading: Reading, names: Sequence[str] = LABELS) -> go.Figure:
+    """One modality: its own mood as a mark on the scale of 1 to 5, and its bars, called by ``names``."""
+    figure = go.Figure([*_scale(reading.mood), _bars(reading.probabilities, names)])
     figure.update_layout(
         **_bar_axes(),
         xaxis2={
@@ -90,13 +92,13 @@ def reading_figure(reading: Reading) -> go.Figure:
         barmode="stack",
     )
     figure.update_layout(yaxis_domain=[0.0, 0.72])
-    return _finished(figure, height=260, margin=_BAR_MARGIN)
+    return _finished(figure, height=260, margin=_bar_margin(names))
 
 
-def sound_figure(samples: np.ndarray, voice: SpeechReading | None = None) -> go.Figure:
+def sound_figure(samples: np.ndarray, voice: SpeechReading | None = None, unit: str = "seconds") -> go.Figure:
     """Waveform above, spectrogram with the pitch line and the model's attention below, on one time axis in seconds.
 
-    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``voice`` its reading, if it has one. A recording of 10 minutes
+    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``voice`` its reading, if it has one; ``unit`` the axis's name. A recording of 10 minutes
     makes no larger figure than one of 10 seconds.
     """
     figure = go.Figure([*_waveform(samples), _spectrogram(samples)])
@@ -114,7 +116,7 @@ def sound_figure(samples: np.ndarray, voice: SpeechReading | None = None) -> go.
     figure.update_layout(
         xaxis={
             "range": [0, seconds],
-            "title": {"text": "seconds", "standoff": 4},
+            "title": {"text": unit, "standoff": 4},
             "anchor": "y",
             "gridcolor": GRID,
             "zeroline": False,
@@ -179,14 +181,16 @@ def band_levels(power: np.ndarray, bands: np.ndarray) -> np.ndarray:
 # --- traces
 
 
-_BAR_MARGIN = {"l": 68, "r": 12, "t": 4, "b": 8}
+def _bar_margin(names: Sequence[str]) -> dict[str, int]:
+    """Room for the longest name, 7.5 pixels a letter."""
+    return {"l": max(68, int(7.5 * max(map(len, names))) + 8), "r": 12, "t": 4, "b": 8}
 
 
-def _bars(probabilities: np.ndarray) -> go.Bar:
+def _bars(probabilities: np.ndarray, names: Sequence[str]) -> go.Bar:
     values = [round(float(p), 4) for p in probabilities]
     return go.Bar(
         x=values,
-        y=list(LABELS),
+        y=list(names),
         orientation="h",
         marker={"color": [COLOURS[label] for label in LABELS]},
         text=[f"{value:.0%}" for value in values],
@@ -226,7 +230,7 @@ def _scale(mood: float) -> list[go.Bar | go.Scatter]:
         y=[0.5],
         mode="markers",
         marker={"symbol": "diamond", "size": 15, "color": "#111827", "line": {"color": "#ffffff", "width": 2}},
-        hovertemplate=f"mood %{{x:.1f}} of 5, {mood_word(mood)}<extra></extra>",
+        hovertemplate="%{x:.1f} / 5<extra></extra>",
         cliponaxis=False,
         **on,
     )

@@ -19,7 +19,7 @@ from scipy.signal import correlate, resample_poly
 
 from emotion.labels import LABELS, mood_word
 from emotion.media import SAMPLE_RATE, decode_audio
-from emotion.page import frames, temporary, wording
+from emotion.page import examples, frames, temporary, texts, wording
 from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
 from emotion.weights import ROLES
 
@@ -27,6 +27,7 @@ from .conftest import CHROMIUM, MEDIA, ROOT, App
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ANSWER_MS = 90_000  # an upper end for a busy machine, not a claim
+ENGLISH = texts.Say("en")
 LOST_S = 0.1  # of a recording, at most, at Stop
 
 FLAGS = [
@@ -236,6 +237,18 @@ def test_typed_text_is_answered_and_all_parts_say_the_same(open_page):
     assert strongest.inner_text() == "glad"
     assert "100%" in page.locator("#shares").inner_text()
     assert "emotion-text" in page.locator("#details").inner_text()
+
+
+def test_an_example_is_answered_in_one_click_and_says_why(open_page):
+    page = open_page()
+    page.locator("#example_turn").click()
+    said = answered(page)
+    assert "The voice counted most" in said and "What counted:" in said
+    assert page.locator("#transcript textarea").input_value()
+    before = headline(page)
+    page.locator("#example_sentence_0").click()
+    assert "very good mood" in answered(page, before).lower()
+    assert page.locator("#transcript textarea").input_value() == examples.SENTENCES[0]
 
 
 def test_a_visitors_text_is_shown_and_not_run(open_page):
@@ -506,7 +519,7 @@ def test_what_spoke_for_the_label_is_tinted_and_the_rest_is_not():
 def test_words_say_how_they_counted_and_are_escaped():
     happy = np.eye(7, dtype=np.float32)[3]
     reading = TextReading(happy, 1.0, (("<b>glad</b>", 0.4), ("not", -0.2), ("day", 0.0)))
-    said = wording.words(Analysis(Fusion(5.0, "happy", happy, 1.0, False, {"text": 1.0}), {"text": reading}))
+    said = wording.words(ENGLISH, Analysis(Fusion(5.0, "happy", happy, 1.0, False, {"text": 1.0}), {"text": reading}))
     assert "<b>glad" not in said and "&lt;b&gt;glad" in said
     found = re.findall(r'class="(\w+)" style="--share:([\d.]+)" title="([^"]+)"', said)
     assert found == [
@@ -516,7 +529,7 @@ def test_words_say_how_they_counted_and_are_escaped():
     ]
 
 
-def test_label_stays_in_a_picture_whose_face_fills_it():
+def test_a_face_may_fill_its_picture_or_stand_out_of_it():
     probabilities = np.eye(7, dtype=np.float32)[6]
     for box in ((0, 0, 400, 300), (-20, -20, 500, 400), (380, 0, 20, 20)):
         assert frames.annotated(np.zeros((300, 400, 3), np.uint8), FaceFrame(0, box, probabilities, 1)).shape == (300, 400, 3)
@@ -530,24 +543,24 @@ def test_frames_shown_are_few_and_spread_over_the_film():
 
 def test_what_came_from_outside_is_escaped():
     fusion = Fusion(None, None, None, None, False, {}, ("<script>bad()</script>.wav is odd",))
-    assert "<script>" not in wording.headline(Analysis(fusion, {}))
+    assert "<script>" not in wording.headline(ENGLISH, Analysis(fusion, {}))
 
 
 def test_shares_say_weight_reliability_and_part():
     readings = {"text": TextReading(np.full(7, 1 / 7, np.float32), 0.37)}
-    said = wording.shares(Analysis(Fusion(3.0, "angry", np.full(7, 1 / 7), 1.0, False, {"text": 1.0}), readings), {"text": 0.42})
+    said = wording.shares(ENGLISH, Analysis(Fusion(3.0, "angry", np.full(7, 1 / 7), 1.0, False, {"text": 1.0}), readings), {"text": 0.42})
     assert all(part in said for part in ("0.42", "0.37", "100%"))
 
 
 def test_the_line_about_the_models_says_what_is_missing_and_why():
     ready = dict.fromkeys(ROLES, "ready")
-    assert not re.sub("<.*?>", "", wording.models_line(ready))
+    assert not re.sub("<.*?>", "", wording.models_line(ENGLISH, ready))
     said = wording.models_line(
-        ready | {"text": "downloading 43 %", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
+        ENGLISH, ready | {"text": "downloading 43 %", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
     )
     assert "words (downloading 43 %)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
     assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said and "speech to text" not in said.lower()
-    assert "answers come without (broken)" in wording.models_line(ready | {"speech": "failed: broken"})
+    assert "answers come without (broken)" in wording.models_line(ENGLISH, ready | {"speech": "failed: broken"})
     assert wording.is_loading("downloading") and not wording.is_loading("bundled: loading failed")
 
 
@@ -577,5 +590,5 @@ def test_sweeping_deletes_what_is_old_and_only_that(tmp_path):
 
 
 def test_nothing_is_kept_longer_than_the_page_says():
-    minutes = int(re.search(r"within\s+(\d+) minutes", wording.NOTICE)[1])
+    minutes = int(re.search(r"within\s+(\d+) minutes", ENGLISH("notice"))[1])
     assert 60 * minutes >= temporary.MAX_AGE_S + temporary.CHECK_S

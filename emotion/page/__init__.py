@@ -7,12 +7,13 @@ import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, live, method, microphone, text, texts, upload, webcam, wording
+from emotion.page import api, examples, live, method, microphone, text, texts, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
+from emotion.page.texts import ENGLISH, Say, static
 
-ENGLISH, OTHER = "en", "other"
+OTHER = "other"  # spoken language: any but English
 # Served by Gradio itself. Its semibold cut, which the theme would take, lacks most letters.
 FONT = [gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"]
 STATUS_S = 1.0  # between two looks at the models while they load
@@ -20,23 +21,30 @@ STATUS_S = 1.0  # between two looks at the models while they load
 
 def build(analyzer: Analyzer) -> gr.Blocks:
     """The whole page, not launched."""
-    with gr.Blocks(title=wording.TITLE, analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S)) as page:
-        gr.HTML(wording.MASTHEAD + wording.NOTICE, padding=False)
-        models = gr.HTML(wording.models_line(analyzer.status()), padding=False, elem_id="models")
+    with gr.Blocks(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S)) as page:
+        gr.HTML(static("block_masthead"), padding=False)
+        models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")
         with gr.Tabs(overflow_behavior="wrap"):
             sources = [source for tab in (microphone, live, upload, webcam, text) for source in tab.build(analyzer)]
             method.build()
         language = gr.Radio(
-            [("English", ENGLISH), ("another language", OTHER)],
+            [(static("spoken_english"), ENGLISH), (static("spoken_other"), OTHER)],
             value=ENGLISH,
-            label="Spoken language",
-            info="Only English can be written down. In another language the words are left out; voice and face count.",
+            label=static("spoken_language"),
+            info=static("spoken_language_info"),
             elem_id="language",
         )
+        sources += examples.build()
         panel = ResultPanel(analyzer)
         Session(analyzer, panel, language).listen(sources)
         timer = gr.Timer(STATUS_S)
-        timer.tick(lambda: _status(analyzer), None, [models, timer], show_progress="hidden", api_visibility="private")
+
+        def status(request: gr.Request) -> tuple[str, gr.Timer]:
+            states = analyzer.status()
+            line = wording.models_line(texts.of(request), states)
+            return line, gr.Timer(active=any(map(wording.is_loading, states.values())))
+
+        gr.on([page.load, timer.tick], status, None, [models, timer], show_progress="hidden", api_visibility="private")
         api.build(analyzer)
     return page
 
@@ -47,7 +55,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT),
         "css": (here / "style.css").read_text("utf-8"),
-        "i18n": texts.everywhere(wording.BLOCKS),
+        "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS),
         "head": f"<script>{(here / 'head.js').read_text('utf-8')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.
@@ -58,8 +66,3 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "state_session_capacity": 200,
     }
-
-
-def _status(analyzer: Analyzer) -> tuple[str, gr.Timer]:
-    status = analyzer.status()
-    return wording.models_line(status), gr.Timer(active=any(map(wording.is_loading, status.values())))

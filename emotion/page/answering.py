@@ -13,19 +13,15 @@ import gradio as gr
 
 from emotion.analyzer import Analyzer
 from emotion.labels import MODALITIES
-from emotion.page import wording
+from emotion.page import texts, wording
 from emotion.page.result import ResultPanel, shown_weight
+from emotion.page.texts import Say
 from emotion.readings import Analysis, InputError, Media
 
 log = logging.getLogger(__name__)
 
 MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 2}  # analyses side by side on a small machine
 QUICK_QUEUE = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs no network waits for no analysis
-
-UNEXPECTED = "Something went wrong here, not with you. Try again; if it happens again, try another recording or file."
-BUSY = "This took longer than it may: too much is going on here just now. Try again in a minute, or with something shorter."
-DELETED = "What you handed in has been deleted here since then: record or upload it again."
-GONE = "The answer on this page is no longer kept here: record, upload or type again."
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Source:
     component: gr.components.Component
     triggers: Sequence[Callable]
     arguments: Callable[[Any], dict[str, Any]]
-    empty: str  # what to say when there is nothing to analyse
+    empty: str  # key of what to say when there is nothing to analyse
     path: bool = True  # whether the component's value names a file
 
 
@@ -68,48 +64,52 @@ class Session:
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
-        def answer(value, language, *weights, progress=gr.Progress()):  # noqa: B008
+        def answer(request: gr.Request, value, language, *weights, progress=gr.Progress()):  # noqa: B008
+            say = texts.of(request)
             if value is None or (isinstance(value, str) and not value.strip()):
-                gr.Info(source.empty)
+                gr.Info(say(source.empty))
                 return dict.fromkeys(self._outputs, gr.skip())
             if source.path and not os.path.exists(value):
-                raise gr.Error(DELETED, print_exception=False)
+                raise gr.Error(say("deleted"), print_exception=False)
             start = time.monotonic()
-            with sentences_for_errors():
+            with sentences_for_errors(say):
                 arguments = source.arguments(value)
-                analysis = self.analyzer.analyze(**arguments, language=language, progress=self._reporter(progress))
+                analysis = self.analyzer.analyze(**arguments, language=language, progress=self._reporter(say, progress))
                 chosen = _by_modality(weights)
                 analysis = self.analyzer.with_weights(analysis, chosen)
-                updates = self.panel.show(analysis, chosen)
+                updates = self.panel.show(say, analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
             return {**updates, self.kept: replace(analysis, media=Media())}
 
         return answer
 
-    def _reporter(self, progress: gr.Progress) -> Callable[[float, str], None]:
+    def _reporter(self, say: Say, progress: gr.Progress) -> Callable[[float, str], None]:
         """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""
         context = contextvars.copy_context()
 
         def report(share: float, stage: str) -> None:
             loading = any(map(wording.is_loading, self.analyzer.status().values()))
-            context.copy().run(progress, share, desc=stage.capitalize() + (" (the models are loading)" if loading else ""))
+            stage = say.sentence(stage)
+            waiting = f" ({say('models_still_loading')})" if loading else ""
+            context.copy().run(progress, share, desc=stage[0].upper() + stage[1:] + waiting)
 
         return report
 
     def _wire_weights(self) -> None:
         panel = self.panel
 
-        def weigh(analysis: Analysis | None, *weights):
+        def weigh(request: gr.Request, analysis: Analysis | None, *weights):
+            say = texts.of(request)
             if analysis is None:
-                raise gr.Error(GONE, print_exception=False)
-            with sentences_for_errors():
+                raise gr.Error(say("gone"), print_exception=False)
+            with sentences_for_errors(say):
                 chosen = _by_modality(weights)
                 analysis = self.analyzer.with_weights(analysis, chosen)
-                return {**panel.show_fusion(analysis, chosen), self.kept: analysis}
+                return {**panel.show_fusion(say, analysis, chosen), self.kept: analysis}
 
-        def reset(analysis: Analysis | None):
+        def reset(request: gr.Request, analysis: Analysis | None):
             fitted = [shown_weight(self.analyzer.weights[name]) for name in MODALITIES]
-            return {**weigh(analysis, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
+            return {**weigh(request, analysis, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
 
         quick = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
         gr.on(
@@ -125,14 +125,15 @@ class Session:
     def _wire_transcript(self) -> None:
         panel = self.panel
 
-        def correct(analysis: Analysis | None, text: str, *weights):
+        def correct(request: gr.Request, analysis: Analysis | None, text: str, *weights):
+            say = texts.of(request)
             if analysis is None:
-                raise gr.Error(GONE, print_exception=False)
+                raise gr.Error(say("gone"), print_exception=False)
             start = time.monotonic()
-            with sentences_for_errors():
+            with sentences_for_errors(say):
                 chosen = _by_modality(weights)
                 analysis = self.analyzer.with_text(analysis, text, chosen)
-                updates = panel.show_text(analysis, chosen)
+                updates = panel.show_text(say, analysis, chosen)
             log.info("transcript edited, answered in %.2f s", time.monotonic() - start)
             return {**updates, self.kept: analysis}
 
@@ -149,20 +150,20 @@ class Session:
 
 
 @contextlib.contextmanager
-def sentences_for_errors() -> Iterator[None]:
+def sentences_for_errors(say: Say) -> Iterator[None]:
     """Turns errors into what a visitor or a program may read: an InputError's sentence, and one plain sentence for all others."""
     try:
         yield
     except InputError as e:
-        raise gr.Error(str(e), print_exception=False) from e
+        raise gr.Error(say.sentence(str(e)), print_exception=False) from e
     except gr.Error:
         raise
     except TimeoutError as e:
         log.exception("an answer took too long")
-        raise gr.Error(BUSY, print_exception=False) from e
+        raise gr.Error(say("busy"), print_exception=False) from e
     except Exception as e:
         log.exception("an answer failed")
-        raise gr.Error(UNEXPECTED, print_exception=False) from e
+        raise gr.Error(say("unexpected"), print_exception=False) from e
 
 
 def _by_modality(weights: Sequence[float]) -> dict[str, float]:

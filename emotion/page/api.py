@@ -7,7 +7,10 @@ import gradio as gr
 
 from emotion.analyzer import Analyzer
 from emotion.page.answering import MODEL_QUEUE, QUICK_QUEUE, sentences_for_errors
+from emotion.page.texts import ENGLISH, Say
 from emotion.readings import Analysis, InputError
+
+IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
 
 
 def build(analyzer: Analyzer) -> None:
@@ -29,13 +32,13 @@ def build(analyzer: Analyzer) -> None:
 
     def fuse(analysis, weights):
         """An analysis fused by other weights (text, speech, face), at once. Returns the analysis as JSON."""
-        with sentences_for_errors():
+        with sentences_for_errors(IN_ENGLISH):
             if not isinstance(weights, dict):
                 raise InputError(f"The weights are a {type(weights).__name__}; they must map text, speech and face to numbers.")
             return analyzer.with_weights(Analysis.from_dict(analysis), weights).to_dict()
 
     def _analyzed(**arguments) -> dict:
-        with sentences_for_errors():
+        with sentences_for_errors(IN_ENGLISH):
             return analyzer.analyze(**arguments).to_dict()
 
     with gr.Group(visible=False):

@@ -1,4 +1,4 @@
-"""The frames in which a face was read, with its box and most probable label drawn in."""
+"""The frames in which a face was read, with its box drawn in."""
 
 import base64
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ MAX_SHOWN = 8
 TINT = 0.6  # how much of the picture is covered where the face spoke most for the label
 SIDE = 480  # pixels, longer side: about 25 kB as JPEG, 200 kB for all
 QUALITY = 80
-FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.75
-DARK, LIGHT = (17, 24, 39), (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class View:
-    """A picture to show: ``jpeg`` in base64, ``time`` in seconds, ``weight`` its share in the reading, ``tinted`` where the face counted."""
+    """A picture to show: ``jpeg`` in base64, the most probable ``label`` and its ``probability``, ``time`` in seconds, ``weight`` its
+    share in the reading, ``tinted`` where the face counted."""
 
     jpeg: str
     label: str
+    probability: float
     time: float
     weight: float
     tinted: bool
@@ -41,24 +41,15 @@ def views(analysis: Analysis) -> list[View]:
 
 
 def annotated(image: np.ndarray, frame: FaceFrame) -> np.ndarray:
-    """``image``, uint8 RGB, at most SIDE long, with the face's box in its label's colour and the label above it, or below at the edge.
+    """``image``, uint8 RGB, at most SIDE long, with the face's box in its label's colour.
 
     Within the box the colour of attention lies over what spoke for the label.
     """
     shrink = min(1.0, SIDE / max(image.shape[:2]))
     drawn = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image.copy()
     x, y, width, height = (round(value * shrink) for value in frame.box)
-    colour = _rgb(COLOURS[_label(frame)])
-    text = f"{_label(frame)} {frame.probabilities.max():.0%}"
     _tint(drawn[max(y, 0) : y + height, max(x, 0) : x + width], frame.regions)
-    (text_width, text_height), _ = cv2.getTextSize(text, FONT, SCALE, 2)
-    tag_width, tag_height = text_width + 12, text_height + 12
-    left = int(np.clip(x - 1, 0, max(0, drawn.shape[1] - tag_width)))
-    top = y - tag_height if y >= tag_height else min(y + height, drawn.shape[0] - tag_height)
-    cv2.rectangle(drawn, (x, y), (x + width, y + height), colour, 3)
-    cv2.rectangle(drawn, (left, top), (left + tag_width, top + tag_height), colour, cv2.FILLED)
-    ink = DARK if np.dot(colour, (0.299, 0.587, 0.114)) > 140 else LIGHT
-    cv2.putText(drawn, text, (left + 6, top + 6 + text_height), FONT, SCALE, ink, 2, cv2.LINE_AA)
+    cv2.rectangle(drawn, (x, y), (x + width, y + height), _rgb(COLOURS[_label(frame)]), 3)
     return drawn
 
 
@@ -73,8 +64,8 @@ def _tint(face: np.ndarray, regions: np.ndarray) -> None:
 def _view(image: np.ndarray, frame: FaceFrame) -> View:
     pixels = cv2.cvtColor(annotated(image, frame), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    label = f"{_label(frame)} {frame.probabilities.max():.0%}"
-    return View(base64.b64encode(jpeg).decode("ascii"), label, frame.time, frame.weight, bool(frame.regions.any()))
+    encoded = base64.b64encode(jpeg).decode("ascii")
+    return View(encoded, _label(frame), float(frame.probabilities.max()), frame.time, frame.weight, bool(frame.regions.any()))
 
 
 def _label(frame: FaceFrame) -> str:

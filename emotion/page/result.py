@@ -7,17 +7,23 @@ import gradio as gr
 
 from emotion import figures
 from emotion.analyzer import Analyzer
-from emotion.labels import MODALITIES
+from emotion.labels import LABELS, MODALITIES
 from emotion.media import MAX_TEXT_CHARS
 from emotion.page import wording
 from emotion.page.compare import Comparison
 from emotion.page.frames import views
+from emotion.page.texts import Say, static
 from emotion.readings import Analysis
 
 
 def shown_weight(weight: float) -> float:
     """As the sliders give it out: hundredths."""
     return round(weight, 2)
+
+
+def labels(say: Say) -> list[str]:
+    """What figures call the labels."""
+    return [say.label(label) for label in LABELS]
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,14 @@ class ResultPanel:
     """Builds the components where it is made; ``show...`` return updates by component, as Gradio takes them from a function."""
 
     def __init__(self, analyzer: Analyzer):
-        self.headline = gr.HTML(wording.INVITATION, elem_id="headline")
+        self.headline = gr.HTML(static("block_invitation"), elem_id="headline")
         with gr.Column(visible=False, elem_id="answer") as self.answer:
             with gr.Row(equal_height=True) as self.fused:
                 with gr.Column(min_width=300, elem_classes="panel-part"):
-                    gr.HTML('<div class="section"><h3>Mood</h3></div>', padding=False)
+                    gr.HTML(static("block_mood"), padding=False)
                     self.gauge = gr.Plot(show_label=False, container=False, elem_id="gauge")
                 with gr.Column(min_width=300, elem_classes="panel-part"):
-                    gr.HTML('<div class="section"><h3>All together</h3></div>', padding=False)
+                    gr.HTML(static("block_together"), padding=False)
                     self.bars = gr.Plot(show_label=False, container=False, elem_id="fused")
             with gr.Row(equal_height=True):
                 self.parts = {name: self._part(name) for name in MODALITIES}
@@ -46,7 +52,7 @@ class ResultPanel:
             self._transcript()
             self.comparison = Comparison(analyzer)
             with gr.Column(visible=False, elem_classes="panel-part") as self.sound:
-                gr.HTML(wording.SOUND, padding=False)
+                gr.HTML(static("block_sound"), padding=False)
                 self.sound_plot = gr.Plot(show_label=False, container=False, elem_id="sound")
             with gr.Column(visible=False, elem_classes="panel-part") as self.filmed:
                 self.frames = gr.HTML(padding=False, elem_id="frames")
@@ -66,21 +72,21 @@ class ResultPanel:
                     maximum=1,
                     value=shown_weight(fitted[name]),
                     step=0.01,
-                    label=f"Weight of the {wording.NAMES[name].lower()}",
+                    label=static(f"weight_{name}"),
                     buttons=[],
                     min_width=200,
                     elem_id=f"weight-{name}",
                 )
                 for name in MODALITIES
             ]
-        self.reset = gr.Button("Back to the fitted weights", size="sm", elem_id="reset", elem_classes="go")
+        self.reset = gr.Button(static("weights_reset"), size="sm", elem_id="reset", elem_classes="go")
 
     def _transcript(self) -> None:
         with gr.Column(elem_classes="panel-part"):
             with gr.Row(equal_height=False):
                 self.transcript = gr.Textbox(
-                    label="What was said",
-                    placeholder="Type what was said",
+                    label=static("what_was_said"),
+                    placeholder=static("what_was_said_placeholder"),
                     lines=1,  # Enter sends
                     max_lines=8,
                     max_length=MAX_TEXT_CHARS,
@@ -88,7 +94,7 @@ class ResultPanel:
                     scale=6,
                     elem_id="transcript",
                 )
-                self.apply = gr.Button("Apply", scale=1, min_width=90, elem_id="apply")
+                self.apply = gr.Button(static("apply"), scale=1, min_width=90, elem_id="apply")
             self.note = gr.HTML(padding=False, elem_id="transcript-note")
             self.words = gr.HTML(padding=False, elem_id="words")
 
@@ -118,49 +124,49 @@ class ResultPanel:
         parts = [component for name in ("speech", "face") for component in (self.parts[name].heading, self.parts[name].plot)]
         return [*self.text_outputs, *parts, self.answer, self.sound, self.sound_plot, self.filmed, self.frames]
 
-    def show_fusion(self, analysis: Analysis, weights: Mapping[str, float]) -> dict:
+    def show_fusion(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
         if analysis.mood is None:
-            return {self.headline: wording.headline(analysis), self.fused: gr.Row(visible=False), self.shares: ""}
+            return {self.headline: wording.headline(say, analysis), self.fused: gr.Row(visible=False), self.shares: ""}
         return {
-            self.headline: wording.headline(analysis),
+            self.headline: wording.headline(say, analysis),
             self.fused: gr.Row(visible=True),
-            self.gauge: figures.mood_gauge(analysis.mood),
-            self.bars: figures.probability_bars(analysis.probabilities),
-            self.shares: wording.shares(analysis, weights),
+            self.gauge: figures.mood_gauge(analysis.mood, say.mood(analysis.mood)),
+            self.bars: figures.probability_bars(analysis.probabilities, labels(say)),
+            self.shares: wording.shares(say, analysis, weights),
         }
 
-    def show_text(self, analysis: Analysis, weights: Mapping[str, float]) -> dict:
+    def show_text(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
         return {
-            **self.show_fusion(analysis, weights),
-            **self._show_part("text", analysis),
+            **self.show_fusion(say, analysis, weights),
+            **self._show_part(say, "text", analysis),
             self.transcript: analysis.transcript.text if analysis.transcript else "",
-            self.note: wording.transcript_note(analysis),
-            self.words: wording.words(analysis),
-            self.details: wording.details(analysis),
+            self.note: wording.transcript_note(say, analysis),
+            self.words: wording.words(say, analysis),
+            self.details: wording.details(say, analysis),
             self.comparison.component: self.comparison.value(analysis),
         }
 
-    def show(self, analysis: Analysis, weights: Mapping[str, float]) -> dict:
+    def show(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
         """The whole panel; ``analysis`` with its media, fused by ``weights``."""
         seen = views(analysis)
         return {
-            **self.show_text(analysis, weights),
-            **self._show_part("speech", analysis),
-            **self._show_part("face", analysis),
-            **self._show_sound(analysis),
+            **self.show_text(say, analysis, weights),
+            **self._show_part(say, "speech", analysis),
+            **self._show_part(say, "face", analysis),
+            **self._show_sound(say, analysis),
             self.filmed: gr.Column(visible=bool(seen)),
-            self.frames: wording.frames(seen, still=analysis.duration is None),
+            self.frames: wording.frames(say, seen, still=analysis.duration is None),
             self.answer: gr.Column(visible=True),
         }
 
-    def _show_part(self, name: str, analysis: Analysis) -> dict:
+    def _show_part(self, say: Say, name: str, analysis: Analysis) -> dict:
         part, reading = self.parts[name], analysis.modalities.get(name)
-        plot = gr.Plot(visible=False) if reading is None else gr.Plot(figures.reading_figure(reading), visible=True)
-        return {part.heading: wording.part(name, analysis), part.plot: plot}
+        plot = gr.Plot(visible=False) if reading is None else gr.Plot(figures.reading_figure(reading, labels(say)), visible=True)
+        return {part.heading: wording.part(say, name, analysis), part.plot: plot}
 
-    def _show_sound(self, analysis: Analysis) -> dict:
+    def _show_sound(self, say: Say, analysis: Analysis) -> dict:
         samples = analysis.media.samples
         if samples is None:
             return {self.sound: gr.Column(visible=False), self.sound_plot: gr.skip()}
         voice = analysis.modalities.get("speech")
-        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, voice)}
+        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, voice, say("axis_seconds"))}

@@ -32,6 +32,11 @@ class Say:
         text = _table()[key][self.language]
         return text.format(**values) if values else text
 
+    def inner(self, key: str) -> str:
+        """A name within a sentence: German alone keeps its capital."""
+        text = self(key)
+        return text if self.language == "de" else text[:1].lower() + text[1:]
+
     def label(self, label: str) -> str:
         """One of ``LABELS``."""
         return self(f"label_{label}")

@@ -5,8 +5,9 @@ import gradio as gr
 from emotion.analyzer import Analyzer
 from emotion.page import wording
 from emotion.page.answering import Source
+from emotion.page.texts import static
 
-VIDEO, SNAPSHOT = "Video with sound", "Snapshot"
+VIDEO, SNAPSHOT = "video", "snapshot"
 
 # Not larger, and not many more pictures, than are read: 640 pixels, 5 a second. mirror=True would have the server encode all anew.
 FILM = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 15}}, "audio": True}
@@ -14,8 +15,14 @@ PICTURE = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
 
 
 def build(analyzer: Analyzer) -> list[Source]:
-    with gr.Tab("Webcam", id="webcam"):
-        kind = gr.Radio([VIDEO, SNAPSHOT], value=VIDEO, show_label=False, container=False, elem_id="webcam-kind")
+    with gr.Tab(static("tab_webcam"), id="webcam"):
+        kind = gr.Radio(
+            [(static("film"), VIDEO), (static("snapshot"), SNAPSHOT)],
+            value=VIDEO,
+            show_label=False,
+            container=False,
+            elem_id="webcam-kind",
+        )
         with gr.Column() as film:
             video = gr.Video(
                 sources=["webcam"],
@@ -23,11 +30,11 @@ def build(analyzer: Analyzer) -> list[Source]:
                 webcam_options=gr.WebcamOptions(mirror=False, constraints=FILM),
                 height=360,
                 buttons=[],
-                label="Film yourself; the answer comes when you stop",
+                label=static("film_label"),
                 elem_id="webcam",
                 elem_classes="recorder",
             )
-            video_again = gr.Button("Analyse", variant="primary", elem_id="webcam-analyse", elem_classes="go")
+            video_again = gr.Button(static("analyse"), variant="primary", elem_id="webcam-analyse", elem_classes="go")
         with gr.Column(visible=False) as photograph:
             picture = gr.Image(
                 sources=["webcam"],
@@ -36,10 +43,10 @@ def build(analyzer: Analyzer) -> list[Source]:
                 webcam_options=gr.WebcamOptions(mirror=False, constraints=PICTURE),
                 height=360,
                 buttons=[],
-                label="Take a picture of your face",
+                label=static("snapshot_label"),
                 elem_id="snapshot",
             )
-            picture_again = gr.Button("Analyse", variant="primary", elem_id="snapshot-analyse", elem_classes="go")
+            picture_again = gr.Button(static("analyse"), variant="primary", elem_id="snapshot-analyse", elem_classes="go")
         gr.HTML(wording.DEVICE_TROUBLE, elem_classes="trouble")
         kind.change(
             lambda chosen: (gr.Column(visible=chosen == VIDEO), gr.Column(visible=chosen == SNAPSHOT)),
@@ -55,7 +62,7 @@ def build(analyzer: Analyzer) -> list[Source]:
             video,
             [video.stop_recording, video_again.click],
             lambda path: {"video": path},
-            "Press Record and say something into the camera first.",
+            "film_empty",
         ),
-        Source("snapshot", picture, [picture.input, picture_again.click], lambda path: {"image": path}, "Take a picture first."),
+        Source("snapshot", picture, [picture.input, picture_again.click], lambda path: {"image": path}, "snapshot_empty"),
     ]

@@ -1,0 +1,84 @@
+"""Why this answer: one or two plain sentences made from the numbers of an analysis."""
+
+import numpy as np
+
+from emotion.labels import LABELS
+from emotion.page.texts import Say
+from emotion.readings import Analysis, FaceReading, Reading, SpeechReading, TextReading
+
+MOST_WORDS = 2  # named of those that counted
+LEAST_POINTS = 0.03  # of probability that a word must add to be named
+STRETCH_S = 1.0  # of a voice
+CLEAR = 1.25  # times an even share, from which on a stretch of the voice or a part of the face stands out
+PARTS = ("brow", "middle", "mouth")  # two rows each of the six of FaceFrame.regions
+
+
+def sentences(say: Say, analysis: Analysis) -> list[str]:
+    """What decided and what the others say; then what counted within each. Nothing where nothing stands out."""
+    return [*_decided(say, analysis), *_counted(say, analysis)]
+
+
+def _decided(say: Say, analysis: Analysis) -> list[str]:
+    shares = analysis.fusion.shares
+    ranked = sorted(analysis.modalities, key=lambda name: -shares.get(name, 0.0))
+    if len(ranked) < 2:
+        return []
+    labels = {name: say.label(_label(analysis.modalities[name])) for name in ranked}
+    first, *others = ranked
+    rest = say.listed([say("points_to", name=say(f"the_{name}"), label=labels[name]) for name in others])
+    most = say(f"most_{first}", share=f"{shares[first]:.0%}", label=labels[first])
+    return [f"{most}; {rest}."]
+
+
+def _counted(say: Say, analysis: Analysis) -> list[str]:
+    found = [_of(say, reading) for reading in analysis.modalities.values()]
+    named = [one for one in found if one]
+    return [say("counted", parts=say.listed(named))] if named else []
+
+
+def _of(say: Say, reading: Reading) -> str | None:
+    if isinstance(reading, TextReading):
+        words = telling_words(reading)
+        return say("counted_text", words=say.listed([say("quoted", text=word) for word in words])) if words else None
+    if isinstance(reading, SpeechReading):
+        stretch = telling_stretch(reading)
+        return say("counted_speech", start=f"{stretch[0]:.1f}", end=f"{stretch[1]:.1f}") if stretch else None
+    if isinstance(reading, FaceReading):
+        part = telling_part(reading)
+        return say(f"counted_{part}") if part else None
+    return None
+
+
+def telling_words(reading: TextReading) -> list[str]:
+    """The words that added most to the probability of the reading's label."""
+    ranked = sorted(reading.words, key=lambda item: -item[1])
+    return list(dict.fromkeys(word for word, weight in ranked if weight >= LEAST_POINTS))[:MOST_WORDS]
+
+
+def telling_stretch(reading: SpeechReading) -> tuple[float, float] | None:
+    """Start and end in seconds of the STRETCH_S that had most attention, if it stands out from an even share."""
+    steps = round(STRETCH_S / reading.attention_step) if reading.attention_step else 0
+    if not 0 < steps < len(reading.attention):
+        return None
+    within = np.convolve(reading.attention, np.ones(steps), "valid")
+    first = int(within.argmax())
+    if within[first] < CLEAR * steps / len(reading.attention):
+        return None
+    return first * reading.attention_step, (first + steps) * reading.attention_step
+
+
+def telling_part(reading: FaceReading) -> str | None:
+    """One of PARTS: what spoke most for the reading's label, over the frames by their weight, if it stands out."""
+    label = int(reading.probabilities.argmax())
+    fitting = [frame for frame in reading.frames if frame.regions.size and int(frame.probabilities.argmax()) == label]
+    if not fitting:
+        return None
+    regions = np.average([frame.regions for frame in fitting], axis=0, weights=[frame.weight + 1e-9 for frame in fitting])
+    rows = regions.sum(axis=1)
+    thirds = [float(third.sum() / rows.sum()) for third in np.array_split(rows, len(PARTS))]
+    top = int(np.argmax(thirds))
+    return PARTS[top] if thirds[top] >= CLEAR / len(PARTS) else None
+
+
+def _label(reading: Reading) -> str:
+    return LABELS[int(reading.probabilities.argmax())]
