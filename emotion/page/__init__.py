@@ -16,6 +16,16 @@ from emotion.page.texts import ENGLISH, Say, static
 OTHER = "other"  # spoken language: any but English
 # Served by Gradio itself. Its semibold cut, which the theme would take, lacks most letters.
 FONT = [gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"]
+READABLE = {  # a contrast of 4.5 and more, which the theme's own choices miss
+    "button_primary_background_fill": "*primary_700",
+    "button_primary_background_fill_hover": "*primary_800",
+    "button_primary_background_fill_dark": "*primary_700",
+    "button_primary_background_fill_hover_dark": "*primary_600",
+    "body_text_color_subdued": "*neutral_500",
+    "block_info_text_color": "*neutral_500",
+}
+# Gradio gives the title as it stands, and names the browser's language even where the page does not know it.
+IN_ITS_LANGUAGE = "() => { document.title = emotion.say('title'); document.documentElement.lang = emotion.language(); }"
 STATUS_S = 1.0  # between two looks at the models while they load
 
 
@@ -45,6 +55,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
             return line, gr.Timer(active=any(map(wording.is_loading, states.values())))
 
         gr.on([page.load, timer.tick], status, None, [models, timer], show_progress="hidden", api_visibility="private")
+        page.load(None, js=IN_ITS_LANGUAGE)
         api.build(analyzer)
     return page
 
@@ -53,7 +64,7 @@ def launch_options() -> dict[str, Any]:
     """What the page needs of ``Blocks.launch``: limits, look and the script that guards the recorders."""
     here = files(__package__)
     return {
-        "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT),
+        "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT).set(**READABLE),
         "css": (here / "style.css").read_text("utf-8"),
         "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS),
         "head": f"<script>{(here / 'head.js').read_text('utf-8')}</script>",
