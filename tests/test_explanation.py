@@ -38,6 +38,7 @@ def rows(*indices: int) -> np.ndarray:
 def test_words_are_those_that_added_most_and_no_others():
     assert explanation.telling_words(text(so=0.05, glad=0.4, not_=-0.5, day=0.01, great=0.2)) == ["glad", "great"]
     assert explanation.telling_words(text(the=0.01, day=0.0)) == []
+    assert explanation.telling_words(text(**{"great,": 0.4, "...": 0.3, "day!": 0.2})) == ["great", "day"]
 
 
 def test_the_stretch_of_the_voice_is_the_second_with_most_attention():

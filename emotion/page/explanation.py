@@ -1,5 +1,7 @@
 """Why this answer: one or two plain sentences made from the numbers of an analysis."""
 
+from string import punctuation as PUNCTUATION
+
 import numpy as np
 
 from emotion.labels import LABELS
@@ -52,7 +54,8 @@ def _of(say: Say, reading: Reading) -> str | None:
 def telling_words(reading: TextReading) -> list[str]:
     """The words that added most to the probability of the reading's label."""
     ranked = sorted(reading.words, key=lambda item: -item[1])
-    return list(dict.fromkeys(word for word, weight in ranked if weight >= LEAST_POINTS))[:MOST_WORDS]
+    named = (word.strip(PUNCTUATION) for word, weight in ranked if weight >= LEAST_POINTS)
+    return list(dict.fromkeys(filter(None, named)))[:MOST_WORDS]
 
 
 def telling_stretch(reading: SpeechReading) -> tuple[float, float] | None:
