@@ -25,7 +25,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
         models = gr.HTML(wording.models_line(analyzer.status()), padding=False, elem_id="models")
         with gr.Tabs(overflow_behavior="wrap"):
             sources = [source for tab in (microphone, live, upload, webcam, text) for source in tab.build(analyzer)]
-            method.build()
+            method.build(page)
         language = gr.Radio(
             [("English", ENGLISH), ("another language", OTHER)],
             value=ENGLISH,
@@ -47,7 +47,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT),
         "css": (here / "style.css").read_text("utf-8"),
-        "i18n": texts.everywhere(wording.BLOCKS),
+        "i18n": texts.everywhere(wording.BLOCKS | method.BLOCKS),
         "head": f"<script>{(here / 'head.js').read_text('utf-8')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.
