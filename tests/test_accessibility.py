@@ -33,6 +33,8 @@ def test_nothing_that_the_project_adds_keeps_anybody_out(open_page, size, scheme
     wrong = {}
     for tab in TABS:
         show(page, tab)
+        if tab == "Models and method":
+            page.locator("#simplex .js-plotly-plot").wait_for(timeout=ANSWER_MS)
         page.wait_for_timeout(500)
         wrong |= {entry: tab for entry in violations(page)}
     assert wrong == {}

@@ -222,10 +222,12 @@ def call(app: App, function: str, data: object) -> dict:
 
 
 def test_what_no_page_would_send_is_refused_in_a_sentence(app):
-    token = call(app, "begin", "en")["token"]
+    token = call(app, "begin", {"spoken": "en", "language": "en"})["token"]
     pcm = base64.b64encode(bytes(3200)).decode()
     good = {"token": token, "known": [0, 0, 0], "sound": {"pcm": pcm, "rate": 16_000, "packet": 0}}
     assert call(app, "exchange", good)["heard"] == pytest.approx(0.1)
+    stranger = call(app, "begin", None)["token"]
+    assert call(app, "exchange", {"token": stranger, "known": [0, 0, 0], "language": ["de"]})["heard"] == 0
     for bad in (
         None,
         "text",

@@ -11,9 +11,9 @@ import pytest
 import soundfile as sf
 
 import emotion
-from emotion import analyzer, media
+from emotion import analyzer, live_sessions, media
 from emotion.labels import LABELS, mood_word
-from emotion.page import texts, wording
+from emotion.page import method, texts, wording
 from emotion.page.texts import LANGUAGES, Say
 from emotion.readings import InputError
 
@@ -51,8 +51,18 @@ def test_labels_and_moods_have_words_of_their_own(language):
     assert len(words) == 5 and (language != "en" or mood_word(1.0) in words)
 
 
+def test_a_sentence_of_the_package_is_said_in_every_language():
+    for language in LANGUAGES:
+        assert Say(language).sentence(live_sessions.BUSY) == Say(language)("said_live_busy", people=live_sessions.SESSIONS)
+    assert Say("de").sentence("Nobody ever said this.") == "Nobody ever said this."
+
+
+def test_what_a_browser_says_of_its_language_is_checked():
+    assert [texts.known(said).language for said in ("es", "xx", None, ["de"])] == ["es", "en", "en", "en"]
+
+
 def test_the_browser_gets_the_whole_table():
-    sent = texts.everywhere(wording.BLOCKS).translations_dict
+    sent = texts.everywhere(wording.BLOCKS | method.BLOCKS).translations_dict
     assert set(sent) == set(LANGUAGES) and all(set(TABLE) <= set(sent[language]) for language in LANGUAGES)
 
 

@@ -36,7 +36,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
         models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")
         with gr.Tabs(overflow_behavior="wrap"):
             sources = [source for tab in (microphone, live, upload, webcam, text) for source in tab.build(analyzer)]
-            method.build()
+            method.build(page)
         language = gr.Radio(
             [(static("spoken_english"), ENGLISH), (static("spoken_other"), OTHER)],
             value=ENGLISH,
@@ -66,7 +66,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT).set(**READABLE),
         "css": (here / "style.css").read_text("utf-8"),
-        "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS),
+        "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS | method.BLOCKS),
         "head": f"<script>{(here / 'head.js').read_text('utf-8')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.

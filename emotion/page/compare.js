@@ -1,5 +1,6 @@
 // Two weightings of the same readings. Runs once, when the component is there; fusion.js and votes.js stand before it.
 const SETS = ["A", "B"];
+const { say } = window.emotion;
 const one = (selector, root = element) => root.querySelector(selector);
 const all = (selector, root = element) => [...root.querySelectorAll(selector)];
 const column = Object.fromEntries(SETS.map((set) => [set, one(`.set[data-set="${set}"]`)]));
@@ -54,15 +55,15 @@ async function copy(set) {
   const text = one(".yaml textarea");
   text.value = yaml(set);
   one(".yaml").hidden = false;
-  let said = `The weights of ${set}, copied. Put each fusion_weight into its model's entry in weights.yaml.`;
+  let said = "compare_copied";
   try {
     await navigator.clipboard.writeText(text.value);
   } catch {
     text.focus();
     text.select();
-    said = `The weights of ${set}, for weights.yaml. This browser does not let a page copy: press Ctrl+C or ⌘C.`;
+    said = "compare_not_copied";
   }
-  one(".yaml p").textContent = said;
+  one(".yaml p").textContent = say(said, { set });
 }
 
 // --- the two results
@@ -81,29 +82,36 @@ function drawSet(set, result) {
     const input = slider(set, modality);
     const share = result.shares[modality];
     const weight = Number(input.value).toFixed(2);
-    one(`[data-modality="${modality}"] .worth`, column[set]).textContent = share === undefined ? "not read" : `${weight} → ${percent(share)}`;
-    input.setAttribute("aria-valuetext", share === undefined ? weight : `weight ${weight}, share ${percent(share)}`);
+    const [worth, spoken] = share === undefined ? [say("compare_unread"), weight]
+      : [`${weight} → ${percent(share)}`, say("compare_weight_share", { weight, share: percent(share) })];
+    one(`[data-modality="${modality}"] .worth`, column[set]).textContent = worth;
+    input.setAttribute("aria-valuetext", spoken);
   }
   all("[data-preset]", column[set]).forEach((button) => button.setAttribute("aria-pressed", isPreset(set, button.dataset.preset)));
   one(".score", column[set]).style.background = moodColour(result.mood);
   one(".score", column[set]).classList.toggle("lowest", result.mood < MOOD_WORDS[0][0]);
   one(".score b", column[set]).textContent = result.mood.toFixed(2);
-  one(".says", column[set]).textContent = `${capital(moodWord(result.mood))}, most likely ${result.label} (${percent(result.probabilities[result.label])})`;
+  one(".says", column[set]).textContent = headline(result);
   one(".remark", column[set]).textContent = remark(result);
 }
 
+function headline({ mood, label, probabilities }) {
+  const word = say(`mood_${moodWord(mood).replace(" ", "_")}`);
+  return capital(say("compare_reading", { mood: word, label: say(`label_${label}`), share: percent(probabilities[label]) }));
+}
+
 function remark(result) {
-  if (result.equalised) return "All weights are zero: they count as equal.";
-  if (result.mixed) return `Mixed: drawn toward the middle, agreement ${result.agreement.toFixed(2)}.`;
+  const agreement = result.agreement.toFixed(2);
+  if (result.equalised) return say("compare_equalised");
+  if (result.mixed) return say("compare_mixed", { agreement });
   const counted = MODALITIES.filter((name) => result.shares[name] > 0);
-  if (counted.length === 1) return `The ${one(`[data-modality="${counted[0]}"] label`).textContent.toLowerCase()} alone.`;
-  return `Agreement ${result.agreement.toFixed(2)} of 1.`;
+  return counted.length === 1 ? say(`compare_alone_${counted[0]}`) : say("compare_agreement", { agreement });
 }
 
 function drawScale({ A, B }) {
   all(".mark").forEach((mark) => mark.style.setProperty("--at", (results[mark.dataset.set].mood - 1) / 4));
   all(".mark span").forEach((text) => (text.textContent = results[text.parentNode.dataset.set].mood.toFixed(2)));
-  one(".scale").setAttribute("aria-label", `Mood from 1 to 5: A ${A.mood.toFixed(2)}, B ${B.mood.toFixed(2)}`);
+  one(".scale").setAttribute("aria-label", say("compare_scale", { a: A.mood.toFixed(2), b: B.mood.toFixed(2) }));
 }
 
 function drawBars({ A, B }) {
@@ -123,8 +131,10 @@ function drawBars({ A, B }) {
 
 function difference({ A, B }) {
   const apart = (hundred(B.mood) - hundred(A.mood)) / 100;
-  const moods = apart === 0 ? "A and B give the same mood" : `B is ${Math.abs(apart).toFixed(2)} ${apart > 0 ? "higher" : "lower"} than A`;
-  return A.label === B.label ? `${moods}; both say ${A.label}.` : `${moods}; A says ${A.label}, B says ${B.label}.`;
+  const points = Math.abs(apart).toFixed(2);
+  const moods = apart === 0 ? say("compare_same") : say(apart > 0 ? "compare_higher" : "compare_lower", { points });
+  const [a, b] = [A, B].map(({ label }) => say(`label_${label}`));
+  return a === b ? say("compare_both_say", { moods, label: a }) : say("compare_each_says", { moods, a, b });
 }
 
 function moodColour(value) {
@@ -135,6 +145,8 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 // --- votes
 
+const named = (choice) => (choice === "neither" ? say("vote_neither") : choice);
+
 function vote(choice) {
   const side = (set) => {
     const { equalised, ...result } = results[set];
@@ -142,9 +154,9 @@ function vote(choice) {
   };
   try {
     votes.add(choice, { readings: given.readings, A: side("A"), B: side("B") });
-    one(".noted").textContent = `Noted: ${choice}.`;
+    one(".noted").textContent = say("vote_noted", { choice: named(choice) });
   } catch {
-    one(".noted").textContent = "This browser keeps nothing for this page: its storage is full or switched off.";
+    one(".noted").textContent = say("vote_not_kept");
   }
   drawVotes();
 }
@@ -152,10 +164,11 @@ function vote(choice) {
 function drawVotes() {
   const kept = keptVotes();
   const count = (choice) => kept.filter((vote) => vote.choice === choice).length;
-  const times = kept.length === 1 ? "1 vote" : `${kept.length} votes`;
-  one(".count").textContent = kept.length ? `${times} so far: ${CHOICES.map((choice) => `${choice} ${count(choice)}`).join(", ")}.` : "No votes yet.";
+  const counted = kept.length === 1 ? say("vote_one") : say("vote_many", { count: kept.length });
+  const choices = CHOICES.map((choice) => `${named(choice)} ${count(choice)}`).join(", ");
+  one(".count").textContent = kept.length ? say("vote_count", { votes: counted, choices }) : say("vote_none");
   all(".kept button").forEach((button) => (button.disabled = !kept.length));
-  one(".clear").textContent = one(".clear").classList.contains("sure") ? `Yes, delete ${times}` : "Clear";
+  one(".clear").textContent = one(".clear").classList.contains("sure") ? say("vote_sure", { votes: counted }) : say("compare_clear");
 }
 
 function keptVotes() {
@@ -169,7 +182,7 @@ function keptVotes() {
 function clear() {
   if (one(".clear").classList.toggle("sure")) return drawVotes(); // asked once more
   votes.clear();
-  one(".noted").textContent = "All votes are deleted.";
+  one(".noted").textContent = say("vote_cleared");
   drawVotes();
 }
 
@@ -221,6 +234,9 @@ one(".clear").addEventListener("blur", () => {
   one(".clear").classList.remove("sure");
   drawVotes();
 });
+window.emotion.translate(element);
+for (const set of SETS)
+  for (const button of all("[data-preset]", column[set])) button.setAttribute("aria-label", `${set}: ${one("span", button).textContent}`);
 one(".comparison").open = matchMedia("(min-width: 601px)").matches; // a phone's screen is short
 watch("value", answer);
 answer();

@@ -11,14 +11,11 @@ from emotion.analyzer import Analyzer
 from emotion.figures import COLOURS, MOOD_COLOURS
 from emotion.fusion import MIXED_SPREAD, PULL
 from emotion.labels import LABELS, MODALITIES
-from emotion.page import wording
+from emotion.page.texts import element, label
 from emotion.readings import Analysis, named
 from emotion.weights import fusion_weight
 
 SETS = ("A", "B")
-LEAD = """What if the words counted more, or the face not at all? The same readings, weighed in two ways: the answer above stays as it
-is."""
-PRIVATE = "Kept in this browser only, as numbers without words, sound or pictures."
 
 
 class Comparison:
@@ -64,46 +61,56 @@ def fusion_script() -> str:
 
 def _markup() -> str:
     sets = "".join(map(_set, SETS))
-    reasons = "".join(
-        f'<p id="compare-reason-{name}">{wording.NAMES[name]}: not part of this answer. {wording.ABSENT[name]}</p>'
-        for name in MODALITIES
-    )
-    return f"""<details class="comparison" hidden><summary><h3>Compare two weightings</h3></summary>
-<p class="quiet">{LEAD}</p>
+    reasons = "".join(element("p", f"compare_absent_{name}", f'id="compare-reason-{name}"') for name in MODALITIES)
+    heads = "".join(element("th", f"compare_{head}", 'scope="col"') for head in ("emotion", "bars", "change"))
+    votes = "".join(f'<button type="button" data-vote="{name}">{name}</button>' for name in SETS)
+    return f"""<details class="comparison" hidden><summary>{element("h3", "compare_title")}</summary>
+{element("p", "compare_lead", 'class="quiet"')}
 <div class="sets">{sets}</div>
-<div class="reasons quiet">{reasons}<p class="alone">With one reading every weighting gives the same answer.</p></div>
-<div class="yaml" hidden><p class="quiet" role="status"></p><textarea readonly rows="9" spellcheck="false" aria-label="Weights as YAML">
+<div class="reasons quiet">{reasons}{element("p", "compare_alone", 'class="alone"')}</div>
+<div class="yaml" hidden><p class="quiet" role="status"></p><textarea readonly rows="9" spellcheck="false" {label("compare_yaml")}>
 </textarea></div>
 <p class="difference" role="status"></p>
 {_scale()}
-<table class="labels"><thead><tr><th scope="col">Emotion</th><th scope="col">A above, B below</th>
-<th scope="col">B − A, points</th></tr></thead><tbody>{"".join(map(_row, LABELS))}</tbody></table>
-<div class="vote"><h4 id="compare-vote">Which feels right?</h4><div class="buttons" role="group" aria-labelledby="compare-vote">
-<button type="button" data-vote="A">A</button><button type="button" data-vote="B">B</button>
-<button type="button" data-vote="neither">Neither</button></div><span class="noted" role="status"></span></div>
-<div class="kept"><p class="quiet"><span class="count"></span> {PRIVATE}</p><div class="buttons">
-<button type="button" class="json">Download JSON</button><button type="button" class="csv">Download CSV</button>
-<button type="button" class="clear">Clear</button></div></div>
+<table class="labels"><thead><tr>{heads}</tr></thead><tbody>{"".join(map(_row, LABELS))}</tbody></table>
+<div class="vote">{element("h4", "compare_which", 'id="compare-vote"')}<div class="buttons" role="group" aria-labelledby="compare-vote">
+{votes}{element("button", "compare_neither", 'type="button" data-vote="neither"')}</div><span class="noted" role="status"></span></div>
+<div class="kept"><p class="quiet"><span class="count"></span> {element("span", "compare_private")}</p><div class="buttons">
+{element("button", "compare_json", 'type="button" class="json"')}{element("button", "compare_csv", 'type="button" class="csv"')}
+{element("button", "compare_clear", 'type="button" class="clear"')}</div></div>
 </details>"""
 
 
 def _set(name: str) -> str:
-    only = {modality: f"{wording.NAMES[modality]} only" for modality in MODALITIES}
     presets = "".join(
-        f'<button type="button" data-preset="{preset}" aria-label="{name}: {said}">{said.removesuffix(" only")}'
-        f"{'<span> only</span>' if preset in only else ''}</button>"
-        for preset, said in (only | {"equal": "Equal", "fitted": "Fitted"}).items()
+        f'<button type="button" data-preset="{preset}">{says}</button>'
+        for preset, says in (
+            *((modality, _only(modality)) for modality in MODALITIES),
+            ("equal", element("span", "compare_equal")),
+            ("fitted", element("span", "compare_fitted")),
+        )
     )
-    sliders = "".join(
-        f'<div class="weight" data-modality="{modality}"><label for="compare-{name}-{modality}">{wording.NAMES[modality]}</label>'
-        f'<span class="worth"></span><input type="range" id="compare-{name}-{modality}" min="0" max="1" step="0.01"'
-        f' aria-label="{name}: weight of the {wording.NAMES[modality].lower()}"></div>'
-        for modality in MODALITIES
+    sliders = "".join(_slider(name, modality) for modality in MODALITIES)
+    return f"""<section class="set" {label("compare_set", set=name)}><h4>{name}</h4>
+<div class="result"><div class="score"><b></b>{element("small", "of_5")}</div><div><p class="says"></p><p class="remark quiet"></p></div></div>
+<div class="buttons" role="group" {label("compare_presets", set=name)}>{presets}</div>{sliders}
+<button type="button" class="copy" {label("compare_copy_set", set=name)}>{element("span", "compare_copy")}</button></section>"""
+
+
+def _only(modality: str) -> str:
+    """The preset's name, and a shorter one for a narrow screen."""
+    return element("span", f"compare_only_{modality}", 'class="long"') + element("span", f"name_{modality}", 'class="short"')
+
+
+def _slider(name: str, modality: str) -> str:
+    place = f"compare-{name}-{modality}"
+    return (
+        f'<div class="weight" data-modality="{modality}">'
+        + element("label", f"name_{modality}", f'for="{place}"')
+        + f'<span class="worth"></span><input type="range" id="{place}" min="0" max="1" step="0.01" '
+        + label(f"compare_weight_{modality}", set=name)
+        + "></div>"
     )
-    return f"""<section class="set" data-set="{name}" aria-label="Weighting {name}"><h4>{name}</h4>
-<div class="result"><div class="score"><b></b><small>of 5</small></div><div><p class="says"></p><p class="remark quiet"></p></div></div>
-<div class="buttons" role="group" aria-label="Presets of {name}">{presets}</div>{sliders}
-<button type="button" class="copy" aria-label="Copy as YAML: {name}">Copy as YAML</button></section>"""
 
 
 def _scale() -> str:
@@ -113,10 +120,11 @@ def _scale() -> str:
     return f'<div class="scale" role="img">{above}<div class="bands">{bands}</div><div class="ticks">{ticks}</div>{below}</div>'
 
 
-def _row(label: str) -> str:
+def _row(emotion: str) -> str:
     bars = "".join(f'<div class="bar" data-set="{name}"><em>{name}</em><i></i><span></span></div>' for name in SETS)
+    head = element("th", f"label_{emotion}", 'scope="row"')
     return (
-        f'<tr data-label="{label}" style="--colour:{COLOURS[label]}"><th scope="row">{label}</th><td>{bars}</td>'
+        f'<tr data-label="{emotion}" style="--colour:{COLOURS[emotion]}">{head}<td>{bars}</td>'
         '<td class="change"><div><i></i></div><span></span></td></tr>'
     )
 

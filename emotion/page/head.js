@@ -7,10 +7,10 @@ window.emotion = (() => {
   // The text of a key in the browser's first language, its {fields} filled in.
   const say = (key, values = {}) => texts()[known()][key].replace(/{(\w+)}/g, (field, name) => values[name] ?? field);
 
-  // Elements that name a key in data-say take its text; those of data-say-label, their accessible name.
+  // Elements that name a key in data-say take its text; those of data-say-label, their accessible name. Their data-* fill its {fields}.
   const translate = (root) => {
-    root.querySelectorAll("[data-say]").forEach((place) => (place.textContent = say(place.dataset.say)));
-    root.querySelectorAll("[data-say-label]").forEach((place) => place.setAttribute("aria-label", say(place.dataset.sayLabel)));
+    root.querySelectorAll("[data-say]").forEach((place) => (place.textContent = say(place.dataset.say, place.dataset)));
+    root.querySelectorAll("[data-say-label]").forEach((place) => place.setAttribute("aria-label", say(place.dataset.sayLabel, place.dataset)));
   };
   return { language: known, say, translate };
 })();
@@ -30,16 +30,12 @@ window.emotion = (() => {
   };
 
   // Gradio says nothing where the browser refuses a device.
-  const REASONS = {
-    NotAllowedError: "The browser does not allow this page to use the microphone or camera: allow it beside the address, then try again.",
-    NotFoundError: "No microphone or camera was found on this device: connect one, or upload a file.",
-    NotReadableError: "The microphone or camera is in use by another program: close it there, then try again.",
-  };
-  const say = (text) => document.querySelectorAll(".device-trouble").forEach((place) => (place.textContent = text));
-  const forget = (stream) => (say(""), stream);
-  devices.explain = (error) => REASONS[error.name] || `The microphone or camera cannot be used: ${error.message}`;
+  const REASONS = { NotAllowedError: "device_refused", NotFoundError: "device_missing", NotReadableError: "device_busy" };
+  const show = (text) => document.querySelectorAll(".device-trouble").forEach((place) => (place.textContent = text));
+  const forget = (stream) => (show(""), stream);
+  devices.explain = ({ name, message }) => window.emotion.say(REASONS[name] ?? "device_other", { message });
   const tell = (error) => {
-    say(devices.explain(error));
+    show(devices.explain(error));
     throw error;
   };
 

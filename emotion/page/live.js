@@ -2,6 +2,7 @@
 const root = element.querySelector(".live");
 const find = (name) => root.querySelector(name);
 const settings = JSON.parse(root.dataset.settings);
+const { say } = window.emotion;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 const PACKET_S = 0.2; // of sound in a packet, at least: what could not be sent meanwhile goes with the next
@@ -11,7 +12,6 @@ const SIDE = 480; // pixels of a picture's longer side
 const QUALITY = 0.75;
 const HELD_MS = 150; // sound may still be on its way when Stop is pressed
 const ATTEMPTS = 60; // to send a packet, one a second: later nobody waits any more
-const ENDING = `No answer came for a minute: the connection is gone. Press Start to begin anew.`;
 
 let live = null; // the session that runs
 const clear = { columns: 0, wave: [], bands: [], points: { first: 0, items: [] }, phrases: { first: 0, items: [] } };
@@ -19,7 +19,10 @@ let drawn = structuredClone(clear);
 
 // --- what the page says
 
-const say = (text) => find(".state").textContent === text || (find(".state").textContent = text); // once, for who listens to it
+const report = (key) => {
+  const text = say(key);
+  if (find(".state").textContent !== text) find(".state").textContent = text; // once, for who listens to it
+};
 const complain = (text) => (find(".trouble").textContent = text);
 
 // --- devices
@@ -30,7 +33,7 @@ const FILM = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal
 // Both in one question; where that is refused each on its own, for one of them may be there and allowed.
 const opened = async (audio, video) => {
   const devices = navigator.mediaDevices;
-  if (!devices) throw new Error("The browser offers no microphone and no camera here: open the page by https.");
+  if (!devices) throw new Error(say("live_no_devices"));
   const wanted = { ...(audio && { audio: SOUND }), ...(video && { video: FILM }) };
   try {
     return await devices.getUserMedia(wanted);
@@ -39,8 +42,8 @@ const opened = async (audio, video) => {
     const parts = await Promise.allSettled([devices.getUserMedia({ audio: SOUND }), devices.getUserMedia({ video: FILM })]);
     const tracks = parts.flatMap(({ value }) => value?.getTracks() ?? []);
     if (!tracks.length) throw new Error(devices.explain?.(error) ?? error.message);
-    const missing = parts[0].reason ? "microphone" : "camera";
-    complain(`Live without the ${missing}. ${devices.explain?.(parts.find((part) => part.reason).reason) ?? ""}`);
+    const reason = devices.explain?.(parts.find((part) => part.reason).reason) ?? "";
+    complain(say(parts[0].reason ? "live_without_microphone" : "live_without_camera", { reason }));
     return new MediaStream(tracks);
   }
 };
@@ -83,7 +86,7 @@ const unpacked = (text) => Uint8Array.from(atob(text), (letter) => letter.charCo
 
 const told = async (session, message) => {
   const known = [drawn.columns, ...[drawn.points, drawn.phrases].map(({ first, items }) => first + items.length)];
-  const answer = await server.exchange({ token: session.token, known, ...message });
+  const answer = await server.exchange({ token: session.token, language: window.emotion.language(), known, ...message });
   if (answer?.trouble && live === session) fail(session, answer.trouble);
   return answer?.trouble ? null : answer;
 };
@@ -103,7 +106,7 @@ const sendSound = async (session, all) => {
     for (let attempt = 0; !answer && !session.failed; attempt++) {
       if (attempt) await pause(1000);
       answer = await told(session, { sound });
-      if (!answer && attempt === ATTEMPTS) fail(session, ENDING);
+      if (!answer && attempt === ATTEMPTS) fail(session, say("live_lost"));
     }
     if (answer) show(session, answer);
   }
@@ -132,7 +135,7 @@ const sendPictures = async (session) => {
     }
     await pause(Math.max(PICTURE_MS - (performance.now() - begun), 10));
   }
-  if (live === session && !session.node) fail(session, ENDING);
+  if (live === session && !session.node) fail(session, say("live_lost"));
 };
 
 // --- drawing
@@ -226,7 +229,7 @@ const drawMoods = () => {
   context.font = "12px system-ui, sans-serif";
   for (const mood of [1, 3, 5]) context.fillText(mood, 4, y(mood) + 4);
   for (const ago of [60, 40, 20, 0]) {
-    const text = ago ? `-${ago} s` : "now";
+    const text = ago ? `-${ago} s` : say("live_now");
     const place = right - (ago / settings.minute) * (right - left);
     context.fillText(text, Math.min(Math.max(place - context.measureText(text).width / 2, left), right - context.measureText(text).width), height - 4);
   }
@@ -255,7 +258,7 @@ const drawFace = (answer) => {
   const { box, label, share } = answer.face;
   const [w, h] = [box[2] * width, box[3] * height];
   const [x, y] = [width - box[0] * width - w, box[1] * height];
-  const text = `${label} ${Math.round(100 * share)}%`;
+  const text = `${say(`label_${label}`)} ${Math.round(100 * share)}%`;
   context.strokeStyle = context.fillStyle = settings.colours[label];
   context.lineWidth = 3;
   context.strokeRect(x, y, w, h);
@@ -272,9 +275,8 @@ const drawFace = (answer) => {
 const drawReading = (answer) => {
   find(".score b").textContent = answer.mood === null ? "–" : answer.mood.toFixed(1);
   find(".score").style.background = answer.colour ?? "";
-  find(".score").classList.toggle("known", answer.mood !== null);
   find(".sentence").textContent = answer.sentence;
-  find(".detail").textContent = answer.detail && `Made of ${answer.detail}`;
+  find(".detail").textContent = answer.detail;
   root.querySelectorAll(".bar").forEach((bar, i) => {
     const share = answer.bars?.[i] ?? 0;
     bar.querySelector("b").style.width = `${100 * share}%`;
@@ -291,14 +293,16 @@ const drawSaid = () => {
   if (atEnd) said.scrollTop = said.scrollHeight;
 };
 
-const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 const drawPace = (session, answer) => {
   const now = performance.now();
   if (answer.looked !== null && answer.looked !== session.looks.at(-1)?.[0]) session.looks.push([answer.looked, now]);
   session.looks = session.looks.filter(([, at]) => now - at < 4000);
   const parts = [];
-  if (session.node && answer.voice) parts.push(`the voice is read up to ${seconds(1000 * (session.samples / session.rate - answer.voice))} ago`);
-  if (session.looks.length > 2) parts.push(`${((1000 * (session.looks.length - 1)) / (session.looks.at(-1)[1] - session.looks[0][1])).toFixed(0)} pictures a second`);
+  if (session.node && answer.voice) parts.push(say("live_pace_voice", { seconds: (session.samples / session.rate - answer.voice).toFixed(1) }));
+  if (session.looks.length > 2) {
+    const count = ((1000 * (session.looks.length - 1)) / (session.looks.at(-1)[1] - session.looks[0][1])).toFixed(0);
+    parts.push(say("live_pace_pictures", { count }));
+  }
   find(".pace").textContent = parts.join("; ");
 };
 
@@ -315,7 +319,7 @@ const show = (session, answer) => {
   drawFace(answer);
   drawSaid();
   drawPace(session, answer);
-  say("Live");
+  report("tab_live");
   root.dispatchEvent(new CustomEvent("answered", { detail: { ...answer, captured: session.samples / session.rate, at: performance.now(), begun: session.begun } }));
 };
 
@@ -323,7 +327,7 @@ const show = (session, answer) => {
 
 const button = find(".start");
 const mode = (running) => {
-  button.textContent = running ? "Stop" : "Start";
+  button.textContent = say(running ? "live_stop" : "live_start");
   button.classList.toggle("running", running);
   root.classList.toggle("on", running);
   root.querySelectorAll("input").forEach((box) => (box.disabled = running));
@@ -346,21 +350,21 @@ const close = (session) => {
 const fail = (session, text) => {
   session.failed = true;
   complain(text);
-  say("Stopped");
+  report("live_stopped");
   close(session);
 };
 
 const start = async () => {
   const [audio, video] = [find(".microphone").checked, find(".camera").checked];
-  if (!audio && !video) return complain("Tick the microphone, the camera or both.");
+  if (!audio && !video) return complain(say("live_tick"));
   const session = { waiting: [], samples: 0, packet: 0, looks: [], begun: null };
   complain("");
-  say("Starting");
+  report("live_starting");
   wait(true);
   try {
     session.stream = await opened(audio, video);
-    const language = document.querySelector("#language input:checked")?.value ?? "en";
-    const { token, trouble } = (await server.begin(language)) ?? { trouble: "No answer came from the server: try again." };
+    const spoken = document.querySelector("#language input:checked")?.value ?? "en";
+    const { token, trouble } = (await server.begin({ spoken, language: window.emotion.language() })) ?? { trouble: say("live_unreachable") };
     if (trouble) throw new Error(trouble);
     session.token = token;
     drawn = structuredClone(clear);
@@ -384,7 +388,7 @@ const start = async () => {
 
 const stop = async (session) => {
   wait(true);
-  say("Analysing the last minute");
+  report("live_analysing");
   if (session.node) {
     await pause(HELD_MS);
     session.node.port.postMessage("end");
@@ -394,7 +398,7 @@ const stop = async (session) => {
   }
   if (!session.failed) {
     close(session);
-    say("Stopped: the analysis of the last minute is below.");
+    report("live_finished");
     props.value = session.token;
   }
   wait(false);
@@ -406,5 +410,6 @@ find("video").addEventListener("loadedmetadata", ({ target: film }) => {
 button.addEventListener("click", () => {
   if (button.getAttribute("aria-disabled") !== "true") live ? stop(live) : start();
 });
+window.emotion.translate(root);
 for (const draw of [drawWave, drawSpectrum, drawMoods]) draw();
 new ResizeObserver(() => [drawWave, drawSpectrum, drawMoods].forEach((draw) => draw())).observe(root);

@@ -17,38 +17,38 @@ import numpy as np
 
 from emotion.analyzer import Analyzer
 from emotion.figures import COLOURS, MOOD_COLOURS, SPECTROGRAM_BANDS
-from emotion.labels import LABELS, MOOD_WORDS, mood_word
+from emotion.labels import LABELS, MOOD_WORDS
 from emotion.live import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
 from emotion.live_sessions import Sessions
 from emotion.media import SAMPLE_RATE
-from emotion.page import wording
+from emotion.page import texts, wording
 from emotion.page.answering import Source
-from emotion.readings import InputError
+from emotion.page.texts import ENGLISH, Say, element, label
+from emotion.readings import Fusion, InputError
 from emotion.sketch import COLUMN, COLUMNS, Columns
 
 MAX_SOUND_BYTES = 3_000_000  # of one packet: half a minute at 48 kHz, which a stalled connection may have to make up for
 MIN_RATE = 8_000  # Hz: no microphone has less, and a packet of fewer would grow too long when it is brought to 16 kHz
-ENDED = "This live session has ended here: it fell silent or lasted half an hour. Press Start for a new one."
-NOTHING = "Nothing was heard or seen: press Start, and say something or look into the camera."
-
 COLUMNS_A_SECOND = SAMPLE_RATE // COLUMN
 
 
 def build(analyzer: Analyzer) -> list[Source]:
     sessions = Sessions(analyzer)
+    ended, nothing = Say(ENGLISH)("said_live_ended"), Say(ENGLISH)("said_live_nothing")
 
-    def begin(language: Any) -> dict:
+    def begin(message: Any) -> dict:
         """A new session: its token, or why there is none."""
         try:
-            return {"token": sessions.open(str(language)[:20])}
+            return {"token": sessions.open(str(_part(message, "spoken"))[:20])}
         except InputError as e:
-            return {"trouble": str(e)}
+            return {"trouble": _say(message).sentence(str(e))}
 
     def exchange(message: Any) -> dict:
         """Takes sound or a picture and gives back what is known by now."""
-        session = sessions.get(str(message.get("token"))) if isinstance(message, dict) else None
+        say = _say(message)
+        session = sessions.get(str(_part(message, "token")))
         if session is None:
-            return {"trouble": ENDED}
+            return {"trouble": say.sentence(ended)}
         try:
             if "sound" in message:
                 sound = message["sound"]
@@ -56,23 +56,23 @@ def build(analyzer: Analyzer) -> list[Source]:
             if "picture" in message:
                 session.see(_bytes(message["picture"]["jpeg"], MAX_PICTURE_BYTES), float(message["picture"]["time"]))
             known = [int(number) for number in message["known"]]
-            return _answer(session.snapshot(*known))
+            return _answer(session.snapshot(*known), say)
         except InputError as e:
-            return {"trouble": str(e)}
+            return {"trouble": say.sentence(str(e))}
         except (KeyError, TypeError, ValueError, OverflowError) as e:
-            return {"trouble": f"This is not what the page sends: {type(e).__name__}."}
+            return {"trouble": say("live_malformed", error=type(e).__name__)}
 
     def arguments(token: str) -> dict[str, Any]:
         session = sessions.take(token)
         if session is None:
-            raise InputError(ENDED)
+            raise InputError(ended)
         kept = session.finish()
         if kept.samples is None and not kept.frames:
-            raise InputError(NOTHING)
+            raise InputError(nothing)
         return {"audio": None if kept.samples is None else (kept.samples, SAMPLE_RATE), "video": kept.frames or None}
 
     here = files(__package__)
-    with gr.Tab("Live", id="live"):
+    with gr.Tab(texts.static("tab_live"), id="live"):
         stage = gr.HTML(
             value="",  # the token of the session that was stopped
             html_template=_stage(),
@@ -82,14 +82,14 @@ def build(analyzer: Analyzer) -> list[Source]:
             padding=False,
             elem_id="live",
         )
-    return [Source("live", stage, [stage.change], arguments, NOTHING, path=False)]
+    return [Source("live", stage, [stage.change], arguments, "said_live_nothing", path=False)]
 
 
 def _stage() -> str:
     """The tab's own elements, which its script fills."""
     bars = "".join(
-        f'<div class="bar"><span>{label}</span><i><b style="background:{COLOURS[label]}"></b></i><output></output></div>'
-        for label in LABELS
+        f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i><output></output></div>'
+        for name in LABELS
     )
     edges = [1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0]
     settings = {
@@ -105,27 +105,38 @@ def _stage() -> str:
     }
     return f"""<div class="live" data-settings="{html.escape(json.dumps(settings))}">
 <div class="controls">
-  <button type="button" class="start">Start</button>
-  <label><input type="checkbox" class="microphone" checked> Microphone</label>
-  <label><input type="checkbox" class="camera" checked> Camera</label>
-  <span class="state" role="status">Speak and look into the camera; the answer moves with you.</span>
+  {element("button", "live_start", 'type="button" class="start"')}
+  <label><input type="checkbox" class="microphone" checked> {element("span", "live_microphone")}</label>
+  <label><input type="checkbox" class="camera" checked> {element("span", "live_camera")}</label>
+  {element("span", "live_invitation", 'class="state" role="status"')}
 </div>
 <div class="trouble" role="alert"></div>
 <div class="halves">
-  <div class="picture"><video muted playsinline></video><canvas class="overlay" role="img" aria-label="Where the face is"></canvas>
-    <p class="blank">What the camera sees appears here</p></div>
-  <div class="now"><div class="headline"><div class="score"><b>–</b><small>of 5</small></div><p class="sentence">No reading yet</p></div>
+  <div class="picture"><video muted playsinline></video><canvas class="overlay" role="img" {label("live_overlay")}></canvas>
+    {element("p", "live_blank", 'class="blank"')}</div>
+  <div class="now"><div class="headline"><div class="score"><b>–</b>{element("small", "of_5")}</div>
+    {element("p", "live_unread", 'class="sentence"')}</div>
     <div class="bars">{bars}</div><p class="detail"></p></div>
 </div>
-<div class="part"><h3>Mood over the last minute</h3><canvas class="moods" role="img" aria-label="Mood over the last minute"></canvas></div>
-<div class="part"><h3>Sound of the last {COLUMNS // COLUMNS_A_SECOND} seconds</h3>
-  <canvas class="wave" role="img" aria-label="Waveform"></canvas><canvas class="spectrum" role="img" aria-label="Spectrogram, low to high pitches"></canvas></div>
-<div class="part"><h3>What was said</h3><p class="said" tabindex="0">Phrases appear here after each pause.</p></div>
+<div class="part">{element("h2", "live_moods")}<canvas class="moods" role="img" {label("live_moods")}></canvas></div>
+<div class="part">{element("h2", "live_sound", seconds=COLUMNS // COLUMNS_A_SECOND)}
+  <canvas class="wave" role="img" {label("live_wave")}></canvas><canvas class="spectrum" role="img" {label("live_spectrum")}></canvas></div>
+<div class="part">{element("h2", "what_was_said")}{element("p", "live_phrases", 'class="said" tabindex="0"')}</div>
 <p class="pace"></p>
 </div>"""
 
 
-def _answer(now: Snapshot) -> dict[str, Any]:
+def _part(message: Any, name: str) -> Any:
+    """Of what a page sent, whatever that is."""
+    return message.get(name) if isinstance(message, dict) else None
+
+
+def _say(message: Any) -> Say:
+    """The page says in each message which language it speaks: an answer must fit it, also where the session is no longer known."""
+    return texts.known(_part(message, "language"))
+
+
+def _answer(now: Snapshot, say: Say) -> dict[str, Any]:
     """A snapshot as JSON, kept small: it goes out ten times a second."""
     fusion, face = now.fusion, now.face
     return {
@@ -137,19 +148,23 @@ def _answer(now: Snapshot) -> dict[str, Any]:
         "looked": now.looked,
         "face": face and {"box": [round(x, 4) for x in face.box], "label": face.label, "share": round(face.probability, 2)},
         "mood": _rounded(fusion.mood),
-        "sentence": _sentence(now),
+        "sentence": _sentence(fusion, say),
         "colour": fusion.mood and wording.mood_colour(fusion.mood),
         "bars": None if fusion.mood is None else [round(float(p), 3) for p in fusion.probabilities],
-        "detail": ", ".join(f"{wording.NAMES[name].lower()} {fusion.shares[name]:.0%}" for name, _ in now.readings),
+        "detail": _detail(now, say),
     }
 
 
-def _sentence(now: Snapshot) -> str:
-    fusion = now.fusion
+def _sentence(fusion: Fusion, say: Say) -> str:
     if fusion.mood is None:
-        return "Nothing to read just now: no voice, no words and no face."
-    mixed = ", but its parts disagree" if fusion.mixed else ""
-    return f"{mood_word(fusion.mood).capitalize()} mood, most likely {fusion.label}{mixed}"
+        return say("live_nothing")
+    said = say("live_mixed" if fusion.mixed else "live_reading", mood=say.mood(fusion.mood), label=say.label(fusion.label))
+    return said[0].upper() + said[1:]
+
+
+def _detail(now: Snapshot, say: Say) -> str:
+    parts = [say(f"live_share_{name}", share=f"{now.fusion.shares[name]:.0%}") for name, _ in now.readings]
+    return say("live_detail", parts=", ".join(parts)) if parts else ""
 
 
 def _columns(columns: Columns) -> dict[str, str]:

@@ -1,64 +1,61 @@
 """The Models and method tab: what each number means, how good the models are, how the weights were found, what the limits are."""
 
+import functools
 import json
 import re
+from typing import Any
 
 import gradio as gr
+import plotly.graph_objects as go
 
 from emotion.figures import weight_simplex
+from emotion.page import texts
+from emotion.page.texts import Say
 from emotion.weights import ROOT
 
 MODELS = ROOT / "emotion" / "models"
 CARDS = ("text", "speech", "face", "transcript")
 
-METHOD = """
-### What the numbers mean
 
-**Mood**, 1 to 5, is how pleasant the expression is: 3 plus a smooth function of the probabilities, each label counting by how pleasant the
-feeling it names is. It is no measure of health or character, and one clip says little about a day.
-
-**Probabilities** are softened so that, over many held-out examples like those of the training data, 70 % is right in about 70 % of
-cases. A model marked *not calibrated* has not been checked so, and its probabilities are only its own opinion.
-
-**Reliability** is how far the input allows a reading at all: clearly voiced sound, clear views of a face, words heard as they were said. **Weight**
-is the share a modality had in the answer, its reliability times its fitted weight.
-
-**Agreement** says how alike the modalities' probabilities are. Where they contradict each other about the mood the answer is called *mixed* and is
-drawn toward 3, and no modality is overruled in silence.
-
-### What it is not
-
-A guess at expression from data of actors, posed pictures and written comments: most people are quieter than actors. It does not know what
-somebody feels, and it is wrong often: see the figures below.
-
-People must be told when they are analysed so (EU AI Act, Article 50), and it must not be used at work or in schools to
-infer emotions (Article 5). Text, recordings and pictures are handled on this machine, unless a line above says otherwise, and are deleted within 15
-minutes.
-"""
-
-SIMPLEX = """
-### How the fusion weights were found
-
-Every weighing of the three in steps of a twentieth, by how often held-out readings of one label are named right ({n:,} triples of different
-people: no open set has all three of one person, which flatters every fusion). Crosses mark weighings with which words that say nothing
-would take more than 3 points of recall from a voice; the star is what is in use.
-"""
+def _found() -> dict[str, Any]:
+    """What the search for the fusion weights found."""
+    return json.loads((MODELS / "fusion" / "simplex.json").read_text("utf-8"))
 
 
-def build() -> None:
-    with gr.Tab("Models and method", id="method", elem_id="method-tab"):
-        gr.Markdown(METHOD)
-        found = json.loads((MODELS / "fusion" / "simplex.json").read_text("utf-8"))
-        gr.Markdown(SIMPLEX.format(n=found["n"]))
-        grid = [{"weights": row[:3], "uar": row[3], "allowed": row[4]} for row in found["rows"]]
-        gr.Plot(weight_simplex(grid, found["weights"]), show_label=False, container=False, elem_id="simplex")
-        gr.Markdown("### The models that come with the app")
+# Markdown that the browser puts in its language, by the key of texts.static.
+BLOCKS = {"method_search_filled": lambda say: say("method_search", n=f"{_found()['n']:,}".replace(",", "\u202f"))}
+
+
+def build(page: gr.Blocks) -> None:
+    with gr.Tab(texts.static("tab_method"), id="method", elem_id="method-tab"):
+        gr.Markdown(texts.static("method_numbers"))
+        gr.Markdown(texts.static("method_search_filled"))
+        plot = gr.Plot(show_label=False, container=False, elem_id="simplex")
+        gr.Markdown(texts.static("method_models"))
         for name in CARDS:
             title, text, diagram = card(name)
             with gr.Accordion(title, open=False):
                 gr.Markdown(text, elem_classes="card")
                 if diagram:
                     gr.HTML(diagram, elem_classes="diagram")
+
+    def figure(request: gr.Request) -> go.Figure:
+        return _simplex(texts.of(request).language)
+
+    page.load(figure, None, plot, show_progress="hidden", api_visibility="private", queue=False)
+
+
+@functools.cache
+def _simplex(language: str) -> go.Figure:
+    """What each weighing of the three names right, in the visitor's language."""
+    found, say = _found(), Say(language)
+    grid = [{"weights": row[:3], "uar": row[3], "allowed": row[4]} for row in found["rows"]]
+    drawn = weight_simplex(grid, found["weights"])
+    drawn.update_layout(xaxis_title_text=say("method_weight_text"), yaxis_title_text=say("method_weight_face"))
+    for trace, key in zip(drawn.data[1:], ("method_barred", "method_chosen"), strict=True):
+        trace.name = say(key)
+    drawn.data[0].hovertemplate = say("method_point", text="%{x:.2f}", face="%{y:.2f}", uar="%{z:.3f}") + "<extra></extra>"
+    return drawn
 
 
 def card(name: str) -> tuple[str, str, str]:
@@ -71,5 +68,5 @@ def card(name: str) -> tuple[str, str, str]:
         svg = (MODELS / name / image[1]).read_text("utf-8")
         diagram = svg[svg.index("<svg") :]
         text = text.replace(image[0], "The diagram below: how often the top label is right against how sure the model is of it.")
-    text = re.sub(r"^## ", "#### ", text.replace(title[0], "", 1), flags=re.MULTILINE)
+    text = re.sub(r"^## ", "### ", text.replace(title[0], "", 1), flags=re.MULTILINE)
     return title[1], text, diagram

@@ -15,10 +15,6 @@ AGREEMENTS = ((0.8, "agree_well"), (0.5, "agree_partly"), (0.0, "agree_hardly"))
 STATES = ("bundled", "failed", "remote")  # of Analyzer.status(), which a reason follows
 
 
-NAMES = {"text": "Words", "speech": "Voice", "face": "Face"}
-ABSENT = {name: "" for name in NAMES}
-
-
 def name(say: Say, role: str) -> str:
     """Of a modality or another role of a model, as it stands alone."""
     return say(f"name_{role}")

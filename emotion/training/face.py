@@ -79,7 +79,9 @@ def _figures(out: Path, temperature: float | None, watch: list[Example], reporte
     if watch:
         rows.append(export.Figures.of("held-out 10 % of train", model, watch, command=None))
     if reported:
-        rows.append(export.Figures.of("FER2013 validation", model, reported, "evaluate face --dataset fer2013 PATH --split validation"))
+        rows.append(
+            export.Figures.of("FER2013 validation", model, reported, "evaluate face --dataset fer2013 PATH --split validation")
+        )
     return rows
 
 
