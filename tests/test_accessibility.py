@@ -5,9 +5,8 @@ import pytest
 pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install -r requirements-dev.txt")
 from axe_playwright_python.sync_playwright import Axe
 
-from .test_page import ANSWER_MS, PHONE, WIDE, browser, launch, open_page, show  # noqa: F401
+from .test_page import ANSWER_MS, PHONE, TABS, WIDE, browser, launch, open_page, show  # noqa: F401
 
-TABS = ("Microphone", "Live", "Upload", "Webcam", "Text", "Models and method")
 GRADIO = {"image-redundant-alt": "footer"}  # rule: where Gradio itself breaks it
 
 

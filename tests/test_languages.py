@@ -65,7 +65,7 @@ def english(page, place: str, say: Say) -> list[str]:
 
 def test_live_speaks_the_visitors_language(spoken_page):
     page, say = spoken_page
-    show(page, say("tab_live"))
+    show(page, "Live")
     assert say("live_invitation") in visible(page, "#live")
     assert english(page, "#live", say) == []
     page.evaluate(RECORD)
@@ -84,7 +84,7 @@ def test_live_speaks_the_visitors_language(spoken_page):
 
 def test_live_says_its_troubles_in_the_visitors_language(open_page, launch, app, spoken_page):
     page, say = spoken_page
-    show(page, say("tab_live"))
+    show(page, "Live")
     for device in ("microphone", "camera"):
         page.locator(f"#live .{device}").uncheck()
     page.locator("#live .start").click()
@@ -101,7 +101,7 @@ def test_a_refused_device_is_explained_in_the_visitors_language(open_page, launc
     _, say = spoken_page
     refusing = launch("=deny", say.language)
     page = open_page(within=refusing)
-    show(page, say("tab_live"))
+    show(page, "Live")
     page.locator("#live .start").click()
     page.wait_for_function("text => document.querySelector('#live .trouble').innerText === text", arg=say("device_refused"))
     refusing.close()
@@ -130,7 +130,7 @@ def test_the_comparison_speaks_the_visitors_language(spoken_page):
 
 def test_the_method_is_told_in_the_visitors_language(spoken_page):
     page, say = spoken_page
-    show(page, say("tab_method"))
+    show(page, "Models and method")
     page.locator("#simplex .js-plotly-plot").wait_for(timeout=ANSWER_MS)
     headings = page.locator("#method-tab h3").all_inner_texts()
     assert headings == [
@@ -146,10 +146,9 @@ def test_the_method_is_told_in_the_visitors_language(spoken_page):
 
 def test_longer_words_fit_on_a_phone(open_page):
     page = open_page(PHONE)
-    say = Say(page.evaluate("window.emotion.language()"))
     hand_in(page, MEDIA / "astronaut.jpg")
     page.locator("#compare summary").click()
-    show(page, say("tab_live"))
+    show(page, "Live")
     page.locator("#live .start").wait_for()
     assert [page.locator(place).evaluate(TIGHT) for place in ("#compare", "#live")] == [[], []]
     assert wider_than_window(page) <= 0
@@ -157,7 +156,7 @@ def test_longer_words_fit_on_a_phone(open_page):
 
 def test_english_is_found_where_it_is(spoken_page):
     page, say = spoken_page
-    show(page, say("tab_live"))
+    show(page, "Live")
     page.locator("#live .start").evaluate("(button, text) => (button.title = text)", Say(ENGLISH)("live_stop"))
     page.locator("#live .state").evaluate("(place, text) => (place.textContent = text)", "x " + Say(ENGLISH)("compare_title"))
     assert set(english(page, "#live", say)) == {Say(ENGLISH)("live_stop"), Say(ENGLISH)("compare_title")}
