@@ -7,7 +7,7 @@ import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, live, method, microphone, text, texts, upload, webcam, wording
+from emotion.page import api, live, method, microphone, settings, text, texts, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
@@ -23,7 +23,8 @@ def build(analyzer: Analyzer) -> gr.Blocks:
     with gr.Blocks(title=wording.TITLE, analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S)) as page:
         gr.HTML(wording.MASTHEAD + wording.NOTICE, padding=False)
         models = gr.HTML(wording.models_line(analyzer.status()), padding=False, elem_id="models")
-        with gr.Tabs(overflow_behavior="wrap"):
+        trouble = gr.HTML(visible=False, padding=False)
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             sources = [source for tab in (microphone, live, upload, webcam, text) for source in tab.build(analyzer)]
             method.build()
         language = gr.Radio(
@@ -35,6 +36,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
         )
         panel = ResultPanel(analyzer)
         Session(analyzer, panel, language).listen(sources)
+        settings.restore(page, tabs, panel.sliders, trouble)
         timer = gr.Timer(STATUS_S)
         timer.tick(lambda: _status(analyzer), None, [models, timer], show_progress="hidden", api_visibility="private")
         api.build(analyzer)

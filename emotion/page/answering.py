@@ -14,6 +14,7 @@ import gradio as gr
 from emotion.analyzer import Analyzer
 from emotion.labels import MODALITIES
 from emotion.page import wording
+from emotion.page.history import Entry, History
 from emotion.page.result import ResultPanel, shown_weight
 from emotion.readings import Analysis, InputError, Media
 
@@ -41,11 +42,12 @@ class Source:
 
 
 class Session:
-    """Wires sources, sliders and transcript to the panel. All state is the visitor's: a light Analysis without sound and pictures."""
+    """Wires sources, sliders and transcript to the panel. All state is the visitor's: an Entry without sound and pictures."""
 
     def __init__(self, analyzer: Analyzer, panel: ResultPanel, language: gr.Radio):
         self.analyzer, self.panel, self.language = analyzer, panel, language
         self.kept = gr.State()
+        self.history = History()
         self._wire_weights()
         self._wire_transcript()
 
@@ -64,7 +66,14 @@ class Session:
 
     @property
     def _outputs(self) -> list:
-        return [self.kept, *self.panel.outputs]
+        return [*self._keeping, *self.panel.outputs]
+
+    @property
+    def _keeping(self) -> list:
+        return [self.kept, self.history.component]
+
+    def _keep(self, entry: Entry) -> dict:
+        return {self.kept: entry, self.history.component: self.history.value(entry)}
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
@@ -82,7 +91,7 @@ class Session:
                 analysis = self.analyzer.with_weights(analysis, chosen)
                 updates = self.panel.show(analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
-            return {**updates, self.kept: replace(analysis, media=Media())}
+            return {**updates, **self._keep(Entry(replace(analysis, media=Media()), source.name))}
 
         return answer
 
@@ -99,48 +108,48 @@ class Session:
     def _wire_weights(self) -> None:
         panel = self.panel
 
-        def weigh(analysis: Analysis | None, *weights):
-            if analysis is None:
+        def weigh(entry: Entry | None, *weights):
+            if entry is None:
                 raise gr.Error(GONE, print_exception=False)
             with sentences_for_errors():
                 chosen = _by_modality(weights)
-                analysis = self.analyzer.with_weights(analysis, chosen)
-                return {**panel.show_fusion(analysis, chosen), self.kept: analysis}
+                analysis = self.analyzer.with_weights(entry.analysis, chosen)
+                return {**panel.show_fusion(analysis, chosen), **self._keep(replace(entry, analysis=analysis))}
 
-        def reset(analysis: Analysis | None):
+        def reset(entry: Entry | None):
             fitted = [shown_weight(self.analyzer.weights[name]) for name in MODALITIES]
-            return {**weigh(analysis, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
+            return {**weigh(entry, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
 
         quick = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
         gr.on(
             [slider.input for slider in panel.sliders],
             weigh,
             [self.kept, *panel.sliders],
-            [self.kept, *panel.fusion_outputs],
+            [*self._keeping, *panel.fusion_outputs],
             trigger_mode="always_last",
             **quick,
         )
-        panel.reset.click(reset, self.kept, [self.kept, *panel.fusion_outputs, *panel.sliders], trigger_mode="once", **quick)
+        panel.reset.click(reset, self.kept, [*self._keeping, *panel.fusion_outputs, *panel.sliders], trigger_mode="once", **quick)
 
     def _wire_transcript(self) -> None:
         panel = self.panel
 
-        def correct(analysis: Analysis | None, text: str, *weights):
-            if analysis is None:
+        def correct(entry: Entry | None, text: str, *weights):
+            if entry is None:
                 raise gr.Error(GONE, print_exception=False)
             start = time.monotonic()
             with sentences_for_errors():
                 chosen = _by_modality(weights)
-                analysis = self.analyzer.with_text(analysis, text, chosen)
+                analysis = self.analyzer.with_text(entry.analysis, text, chosen)
                 updates = panel.show_text(analysis, chosen)
             log.info("transcript edited, answered in %.2f s", time.monotonic() - start)
-            return {**updates, self.kept: analysis}
+            return {**updates, **self._keep(replace(entry, analysis=analysis))}
 
         gr.on(
             [panel.transcript.submit, panel.apply.click],
             correct,
             [self.kept, panel.transcript, *panel.sliders],
-            [self.kept, *panel.text_outputs],
+            [*self._keeping, *panel.text_outputs],
             show_progress_on=panel.headline,
             trigger_mode="once",
             api_visibility="private",

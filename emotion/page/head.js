@@ -7,10 +7,10 @@ window.emotion = (() => {
   // The text of a key in the browser's first language, its {fields} filled in.
   const say = (key, values = {}) => texts()[known()][key].replace(/{(\w+)}/g, (field, name) => values[name] ?? field);
 
-  // Elements that name a key in data-say take its text; those of data-say-label, their accessible name.
+  // Elements that name a key in data-say take its text; those of data-say-label, their accessible name. Their data-* fill its {fields}.
   const translate = (root) => {
-    root.querySelectorAll("[data-say]").forEach((place) => (place.textContent = say(place.dataset.say)));
-    root.querySelectorAll("[data-say-label]").forEach((place) => place.setAttribute("aria-label", say(place.dataset.sayLabel)));
+    root.querySelectorAll("[data-say]").forEach((place) => (place.textContent = say(place.dataset.say, place.dataset)));
+    root.querySelectorAll("[data-say-label]").forEach((place) => place.setAttribute("aria-label", say(place.dataset.sayLabel, place.dataset)));
   };
   return { language: known, say, translate };
 })();

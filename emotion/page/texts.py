@@ -5,6 +5,7 @@ reads the same table) and for what the server makes for one visitor (``of``).
 """
 
 import functools
+import html
 import re
 from collections.abc import Callable
 from importlib.resources import files
@@ -58,8 +59,22 @@ class Say:
 def of(request: gr.Request | None) -> Say:
     """In the first language that the visitor's browser asks for, English where the page does not know it."""
     wanted = "" if request is None else request.headers.get("accept-language", "")
-    language = re.split(r"[-_,; ]", wanted.strip().lower(), maxsplit=1)[0]
+    return known(re.split(r"[-_,; ]", wanted.strip().lower(), maxsplit=1)[0])
+
+
+def known(language: object) -> Say:
+    """In ``language``, whatever a browser says that it is, and English where the page does not know it."""
     return Say(language if language in LANGUAGES else ENGLISH)
+
+
+def element(tag: str, key: str, attributes: str = "", **fields: object) -> str:
+    """An element of a script's markup that says ``key``: in English, until ``translate`` of head.js puts its language in."""
+    return f'<{tag} data-say="{key}"{_data(fields)} {attributes}>{html.escape(Say(ENGLISH)(key, **fields))}</{tag}>'
+
+
+def label(key: str, **fields: object) -> str:
+    """The attributes that make ``key`` an element's accessible name, translated as those of ``element``."""
+    return f'data-say-label="{key}"{_data(fields)} aria-label="{html.escape(Say(ENGLISH)(key, **fields))}"'
 
 
 def static(key: str) -> I18nData:
@@ -80,10 +95,15 @@ def everywhere(blocks: dict[str, Callable[[Say], str]]) -> gr.I18n:
     )
 
 
+def _data(fields: dict[str, object]) -> str:
+    """The {fields} of a text as the data attributes from which ``translate`` takes them."""
+    return "".join(f' data-{name}="{html.escape(str(value))}"' for name, value in fields.items())
+
+
 @functools.cache
 def _table() -> dict[str, dict[str, str]]:
     table = YAML(typ="safe", pure=True).load((files(__package__) / "texts.yaml").read_text("utf-8"))
-    return {key: {language: " ".join(text.split()) for language, text in texts.items()} for key, texts in table.items()}
+    return {key: {language: text.strip() for language, text in texts.items()} for key, texts in table.items()}
 
 
 @functools.cache
