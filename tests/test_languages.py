@@ -132,12 +132,12 @@ def test_the_method_is_told_in_the_visitors_language(spoken_page):
     page, say = spoken_page
     show(page, "Models and method")
     page.locator("#simplex .js-plotly-plot").wait_for(timeout=ANSWER_MS)
-    headings = page.locator("#method-tab h3").all_inner_texts()
+    headings = page.locator("#method-tab h2").all_inner_texts()
     assert headings == [
-        line.removeprefix("### ")
+        line.removeprefix("## ")
         for key in ("method_numbers", "method_search", "method_models")
         for line in say(key).splitlines()
-        if line.startswith("### ")
+        if line.startswith("## ")
     ]
     assert page.locator("#method-tab strong").first.inner_text() == re.search(r"\*\*(.+?)\*\*", say("method_numbers"))[1]
     assert say("method_weight_text") in page.locator("#simplex").inner_text()

@@ -7,7 +7,7 @@ import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, examples, live, method, microphone, text, texts, upload, webcam, wording
+from emotion.page import api, examples, live, method, microphone, settings, text, texts, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
@@ -34,7 +34,8 @@ def build(analyzer: Analyzer) -> gr.Blocks:
     with gr.Blocks(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S)) as page:
         gr.HTML(static("block_masthead"), padding=False)
         models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")
-        with gr.Tabs(overflow_behavior="wrap"):
+        trouble = gr.HTML(visible=False, padding=False)
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             sources = [source for tab in (microphone, live, upload, webcam, text) for source in tab.build(analyzer)]
             method.build(page)
         language = gr.Radio(
@@ -47,6 +48,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
         sources += examples.build()
         panel = ResultPanel(analyzer)
         Session(analyzer, panel, language).listen(sources)
+        settings.restore(page, tabs, panel.sliders, trouble)
         timer = gr.Timer(STATUS_S)
 
         def status(request: gr.Request) -> tuple[str, gr.Timer]:

@@ -14,6 +14,7 @@ import gradio as gr
 from emotion.analyzer import Analyzer
 from emotion.labels import MODALITIES
 from emotion.page import texts, wording
+from emotion.page.history import Entry, History
 from emotion.page.result import ResultPanel, shown_weight
 from emotion.page.texts import Say
 from emotion.readings import Analysis, InputError, Media
@@ -37,11 +38,12 @@ class Source:
 
 
 class Session:
-    """Wires sources, sliders and transcript to the panel. All state is the visitor's: a light Analysis without sound and pictures."""
+    """Wires sources, sliders and transcript to the panel. All state is the visitor's: an Entry without sound and pictures."""
 
     def __init__(self, analyzer: Analyzer, panel: ResultPanel, language: gr.Radio):
         self.analyzer, self.panel, self.language = analyzer, panel, language
         self.kept = gr.State()
+        self.history = History()
         self._wire_weights()
         self._wire_transcript()
 
@@ -60,7 +62,14 @@ class Session:
 
     @property
     def _outputs(self) -> list:
-        return [self.kept, *self.panel.outputs]
+        return [*self._keeping, *self.panel.outputs]
+
+    @property
+    def _keeping(self) -> list:
+        return [self.kept, self.history.component]
+
+    def _keep(self, entry: Entry) -> dict:
+        return {self.kept: entry, self.history.component: self.history.value(entry)}
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
@@ -79,7 +88,7 @@ class Session:
                 analysis = self.analyzer.with_weights(analysis, chosen)
                 updates = self.panel.show(say, analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
-            return {**updates, self.kept: replace(analysis, media=Media())}
+            return {**updates, **self._keep(Entry(replace(analysis, media=Media()), source.name))}
 
         return answer
 
@@ -98,50 +107,50 @@ class Session:
     def _wire_weights(self) -> None:
         panel = self.panel
 
-        def weigh(request: gr.Request, analysis: Analysis | None, *weights):
+        def weigh(request: gr.Request, entry: Entry | None, *weights):
             say = texts.of(request)
-            if analysis is None:
+            if entry is None:
                 raise gr.Error(say("gone"), print_exception=False)
             with sentences_for_errors(say):
                 chosen = _by_modality(weights)
-                analysis = self.analyzer.with_weights(analysis, chosen)
-                return {**panel.show_fusion(say, analysis, chosen), self.kept: analysis}
+                analysis = self.analyzer.with_weights(entry.analysis, chosen)
+                return {**panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis))}
 
-        def reset(request: gr.Request, analysis: Analysis | None):
+        def reset(request: gr.Request, entry: Entry | None):
             fitted = [shown_weight(self.analyzer.weights[name]) for name in MODALITIES]
-            return {**weigh(request, analysis, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
+            return {**weigh(request, entry, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
 
         quick = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
         gr.on(
             [slider.input for slider in panel.sliders],
             weigh,
             [self.kept, *panel.sliders],
-            [self.kept, *panel.fusion_outputs],
+            [*self._keeping, *panel.fusion_outputs],
             trigger_mode="always_last",
             **quick,
         )
-        panel.reset.click(reset, self.kept, [self.kept, *panel.fusion_outputs, *panel.sliders], trigger_mode="once", **quick)
+        panel.reset.click(reset, self.kept, [*self._keeping, *panel.fusion_outputs, *panel.sliders], trigger_mode="once", **quick)
 
     def _wire_transcript(self) -> None:
         panel = self.panel
 
-        def correct(request: gr.Request, analysis: Analysis | None, text: str, *weights):
+        def correct(request: gr.Request, entry: Entry | None, text: str, *weights):
             say = texts.of(request)
-            if analysis is None:
+            if entry is None:
                 raise gr.Error(say("gone"), print_exception=False)
             start = time.monotonic()
             with sentences_for_errors(say):
                 chosen = _by_modality(weights)
-                analysis = self.analyzer.with_text(analysis, text, chosen)
+                analysis = self.analyzer.with_text(entry.analysis, text, chosen)
                 updates = panel.show_text(say, analysis, chosen)
             log.info("transcript edited, answered in %.2f s", time.monotonic() - start)
-            return {**updates, self.kept: analysis}
+            return {**updates, **self._keep(replace(entry, analysis=analysis))}
 
         gr.on(
             [panel.transcript.submit, panel.apply.click],
             correct,
             [self.kept, panel.transcript, *panel.sliders],
-            [self.kept, *panel.text_outputs],
+            [*self._keeping, *panel.text_outputs],
             show_progress_on=panel.headline,
             trigger_mode="once",
             api_visibility="private",

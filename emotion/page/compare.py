@@ -26,7 +26,7 @@ class Comparison:
         self.component = gr.HTML(
             html_template=_markup(),
             css_template=_file("compare.css"),
-            js_on_load=fusion_script() + _file("votes.js") + _file("compare.js"),
+            js_on_load=fusion_script() + _file("download.js") + _file("votes.js") + _file("compare.js"),
             apply_default_css=False,
             elem_id="compare",
         )

@@ -31,4 +31,4 @@ def build() -> list[Source]:
 def _source(name: str, label: str, value: str, argument: str) -> Source:
     button = gr.Button(label, size="sm", elem_id=name, min_width=60)
     held = gr.State(value)
-    return Source(name, held, [button.click], lambda value: {argument: value}, "no_answer_yet", path=argument == "audio")
+    return Source("example", held, [button.click], lambda value: {argument: value}, "no_answer_yet", path=argument == "audio")

@@ -9,7 +9,7 @@ from emotion import figures
 from emotion.analyzer import Analyzer
 from emotion.labels import LABELS, MODALITIES
 from emotion.media import MAX_TEXT_CHARS
-from emotion.page import wording
+from emotion.page import settings, wording
 from emotion.page.compare import Comparison
 from emotion.page.frames import views
 from emotion.page.texts import Say, static
@@ -80,6 +80,7 @@ class ResultPanel:
                 for name in MODALITIES
             ]
         self.reset = gr.Button(static("weights_reset"), size="sm", elem_id="reset", elem_classes="go")
+        settings.copier()
 
     def _transcript(self) -> None:
         with gr.Column(elem_classes="panel-part"):

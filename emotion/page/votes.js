@@ -43,11 +43,3 @@ function flat(value, path = []) {
   if (value === null || typeof value !== "object") return { [path.join(".")]: value };
   return Object.assign({}, ...Object.entries(value).map(([key, part]) => flat(part, [...path, key])));
 }
-
-function download(name, type, content) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([content], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000); // the browser reads it after the click
-}

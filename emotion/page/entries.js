@@ -1,0 +1,131 @@
+// The analyses of this visit, oldest first, as {id, time, source, analysis}: kept by the browser for as long as its tab is open, or
+// in memory where it keeps nothing. Before it stand fusion.js and the constants of history.py.
+const PREFIX = "emotion-analysis:";
+const MOST = 50;
+
+const entries = (() => {
+  let all = stored();
+  let kept = true; // whether the browser took the last one
+
+  function stored() {
+    try {
+      const keys = Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
+      const found = keys.map((key) => JSON.parse(sessionStorage.getItem(key)));
+      return found.sort((a, b) => (a.time < b.time ? -1 : 1));
+    } catch {
+      return [];
+    }
+  }
+
+  // The oldest make room, of those that the browser keeps: others would make none.
+  function store(entry) {
+    for (;;) {
+      try {
+        sessionStorage.setItem(PREFIX + entry.id, JSON.stringify(entry));
+        return true;
+      } catch (error) {
+        if (error.name !== "QuotaExceededError") return false;
+        const oldest = all.find(({ id }) => id !== entry.id && sessionStorage.getItem(PREFIX + id));
+        if (!oldest) return false;
+        drop(oldest);
+      }
+    }
+  }
+
+  function drop(entry) {
+    all = all.filter((other) => other !== entry);
+    try {
+      sessionStorage.removeItem(PREFIX + entry.id);
+    } catch {
+      // there was nothing kept
+    }
+  }
+
+  return {
+    all: () => all,
+    kept: () => kept,
+
+    // Takes a new analysis, or what an old one became; says whether others had to go.
+    put({ id, source, analysis }) {
+      const before = all.find((entry) => entry.id === id);
+      const entry = { id, time: before?.time ?? new Date().toISOString(), source, analysis };
+      all = before ? all.map((other) => (other === before ? entry : other)) : [...all, entry];
+      const count = all.length;
+      if (count > MOST) drop(all[0]);
+      kept = store(entry);
+      return all.length < count;
+    },
+
+    clear: () => all.forEach(drop),
+  };
+})();
+
+// --- how they are said
+
+const { say, language } = window.emotion;
+
+const hundred = (value) => Math.round(100 * value);
+const signed = (number, text = Math.abs(number)) => (number ? (number > 0 ? "+" : "\u2212") : "") + text;
+const percent = (share) => new Intl.NumberFormat(language(), { style: "percent" }).format(share);
+const moodColour = (value) => CONSTANTS.MOOD_COLOURS[MOOD_WORDS.findIndex(([upper]) => value < upper)];
+const lowest = (value) => value < MOOD_WORDS[0][0]; // its colour is too dark for dark letters
+const moodName = (value) => say(`mood_${moodWord(value).replaceAll(" ", "_")}`);
+const labelName = (label) => say(`label_${label}`);
+const partName = (name) => say(`name_${name}`);
+const NO_TABS = { snapshot: "snapshot", example: "source_example" }; // sources that are no tab of their own
+const sourceName = (source) => say(NO_TABS[source] ?? `tab_${source}`);
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+const clock = (entry) => new Date(entry.time).toLocaleTimeString(language(), { hourCycle: "h23" });
+const what = (entry) => `${clock(entry)}, ${sourceName(entry.source)}`;
+const partsOf = (analysis) => MODALITIES.filter((name) => name in analysis.modalities);
+
+function lengthOf(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`;
+}
+
+function sentence(analysis) {
+  if (analysis.mood === null) return say("no_mood");
+  const share = percent(analysis.probabilities[analysis.label]);
+  return capital(say("history_says", { mood: moodName(analysis.mood), label: labelName(analysis.label), share }));
+}
+
+function agreementOf(analysis) {
+  const parts = partsOf(analysis);
+  if (!parts.length) return "";
+  if (parts.length === 1) return say("history_alone", { part: partName(parts[0]) });
+  return say(analysis.mixed ? "history_mixed" : "history_agree", { agreement: analysis.agreement.toFixed(2) });
+}
+
+// A warning of the package, which speaks English, by its pattern in the page's table, as texts.py does it.
+function warning(english) {
+  const texts = window.gradio_config.i18n_translations.en;
+  for (const key of Object.keys(texts).filter((name) => name.startsWith("said_"))) {
+    const pattern = texts[key].replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/{(\w+)}/g, "(?<$1>.+?)");
+    const found = new RegExp(`^${pattern}$`, "s").exec(english);
+    if (found) return say(key, found.groups);
+  }
+  return english;
+}
+
+// --- files
+
+const stamp = (entry) => {
+  const time = new Date(entry.time);
+  const parts = [time.getFullYear(), time.getMonth() + 1, time.getDate(), time.getHours(), time.getMinutes(), time.getSeconds()];
+  return parts.map((part) => String(part).padStart(2, "0")).join("-");
+};
+
+// One row a span; the columns of a modality that was not read there are empty.
+function timelineCsv({ timeline }) {
+  const columns = MODALITIES.flatMap((name) => [`${name}_mood`, ...LABELS.map((label) => `${name}_${label}`)]);
+  const rows = timeline.map((span) => {
+    const cells = MODALITIES.flatMap((name) => {
+      const part = span.modalities[name];
+      return [part?.mood, ...LABELS.map((label) => part?.probabilities[label])];
+    });
+    return [span.start, span.end, span.mood, ...cells];
+  });
+  return [["start", "end", "mood", ...columns], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
+}

@@ -1,0 +1,104 @@
+"""What was analysed during this visit, in a table that the browser keeps: compared by two, downloaded, reported, cleared.
+
+The server keeps none of it but the latest answer, which weights and transcript change. The script draws ``Analysis.to_dict()``.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+
+from emotion.analyzer import TIMELINE_FROM_S
+from emotion.figures import COLOURS
+from emotion.labels import LABELS, MODALITIES
+from emotion.page.compare import fusion_script
+from emotion.page.texts import element
+from emotion.readings import Analysis
+
+SIDES = ("A", "B")
+COLUMNS = ("time", "source", "mood", "label", "agreement", "read", "length", "take")
+FILES = ("json", "csv", "report")
+SCRIPTS = ("download.js", "entries.js", "report.js", "history.js")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An answer and the source that it came from. What changes it later, weights or words, leaves its ``id``."""
+
+    analysis: Analysis
+    source: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class History:
+    """The component, and its value for an answer."""
+
+    def __init__(self):
+        self.component = gr.HTML(
+            html_template=_markup(),
+            css_template=_file("compare.css") + _file("history.css"),
+            js_on_load=fusion_script() + _constants() + "".join(map(_file, SCRIPTS)),
+            apply_default_css=False,
+            elem_id="history",
+        )
+
+    def value(self, entry: Entry) -> dict[str, Any]:
+        return {"id": entry.id, "source": entry.source, "analysis": entry.analysis.to_dict()}
+
+
+def _constants() -> str:
+    constants = {"COLOURS": COLOURS, "TIMELINE_FROM_S": TIMELINE_FROM_S, "REPORT_CSS": _file("report.css")}
+    return "".join(f"const {name} = {json.dumps(value)};\n" for name, value in constants.items())
+
+
+def _markup() -> str:
+    # The roles stay where a narrow screen lays the rows out as a grid, which takes them from a table.
+    headings = "".join(element("th", f"history_{name}", 'scope="col" role="columnheader"') for name in ("compared", *COLUMNS))
+    cells = "".join(f'<td class="{name}" role="cell"></td>' for name in COLUMNS[1:-1])
+    buttons = "".join(element("button", f"history_{name}", f'type="button" data-take="{name}"') for name in FILES)
+    bars = "".join(element("th", key, 'scope="col"') for key in ("history_label", "compare_bars", "compare_change"))
+    return f"""<section class="comparison history" aria-labelledby="history-title" hidden>
+<div class="top">{element("h3", "history_title", 'id="history-title" tabindex="-1"')}
+{element("button", "compare_clear", 'type="button" class="clear"')}</div>
+<p class="quiet"><span class="where"></span> {element("span", "history_choose", 'class="choose"')}</p>
+<p class="noted" role="status"></p>
+<div class="scroll"><table class="analyses" role="table" aria-labelledby="history-title">
+<thead role="rowgroup"><tr role="row">{headings}</tr></thead><tbody role="rowgroup"></tbody></table></div>
+<template><tr role="row"><td class="pick" role="cell"><label><input type="checkbox"><b></b></label></td>
+<th class="time" scope="row" role="rowheader"></th>{cells}
+<td class="take" role="cell"><div class="buttons">{buttons}</div></td></tr></template>
+<div class="pair" hidden>
+<div class="sets">{"".join(map(_side, SIDES))}</div>
+<p class="difference" role="status"></p>
+<table class="labels parts"><thead><tr>{element("th", "history_part", 'scope="col"')}<th scope="col">A</th><th scope="col">B</th>
+<th scope="col">B − A</th></tr></thead><tbody>{"".join(map(_part_row, MODALITIES))}</tbody></table>
+<table class="labels"><thead><tr>{bars}</tr></thead><tbody>{"".join(map(_label_row, LABELS))}</tbody></table>
+</div></section>"""
+
+
+def _side(side: str) -> str:
+    return f"""<section class="set" data-set="{side}"><h4></h4><div class="result">
+<div class="score"><b></b>{element("small", "of_5")}</div>
+<div><p class="says"></p><p class="remark quiet"></p></div></div></section>"""
+
+
+def _part_row(name: str) -> str:
+    sides = "".join(f'<td data-set="{side}"></td>' for side in SIDES)
+    heading = element("th", f"name_{name}", 'scope="row"')
+    return f'<tr data-part="{name}">{heading}{sides}<td class="change"></td></tr>'
+
+
+def _label_row(name: str) -> str:
+    bars = "".join(f'<div class="bar" data-set="{side}"><em>{side}</em><i></i><span></span></div>' for side in SIDES)
+    heading = element("th", f"label_{name}", 'scope="row"')
+    return (
+        f'<tr data-label="{name}" style="--colour:{COLOURS[name]}">{heading}<td>{bars}</td>'
+        '<td class="change"><div><i></i></div><span></span></td></tr>'
+    )
+
+
+def _file(name: str) -> str:
+    return (files(__package__) / name).read_text("utf-8")

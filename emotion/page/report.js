@@ -1,0 +1,190 @@
+// One analysis as a page of its own, which opens without a network: no script, no media, nothing from elsewhere. Whatever it says
+// is set as text or attribute of elements, never as HTML. entries.js stands before it.
+const report = (() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
+  const WIDTH = 680, HEIGHT = 220, LEFT = 26, RIGHT = 12, TOP = 10, BOTTOM = 34; // of the timeline
+  const TICKS_S = [1, 2, 5, 10, 20, 30, 60, 120];
+  const LINE = { fill: "none", stroke: "currentColor" };
+  const LINES = {
+    fused: { ...LINE, "stroke-width": 2.5 },
+    text: { ...LINE, "stroke-dasharray": "2 4" },
+    speech: { ...LINE, "stroke-dasharray": "8 4" },
+    face: { ...LINE, "stroke-dasharray": "10 4 2 4" },
+  };
+
+  const filled = (node, attributes, children) => {
+    Object.entries(attributes).forEach(([name, value]) => node.setAttribute(name, value));
+    node.append(...children);
+    return node;
+  };
+  const html = (tag, attributes = {}, ...children) => filled(document.createElement(tag), attributes, children);
+  const svg = (tag, attributes = {}, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
+  const cell = (content) => html("td", {}, content);
+  const heading = (text) => html("th", { scope: "row" }, text);
+  const section = (title, ...children) => html("section", {}, html("h2", {}, title), ...children);
+  const quiet = (text) => html("p", { class: "quiet" }, text);
+
+  function made(entry) {
+    const { analysis } = entry;
+    const time = new Date(entry.time).toLocaleString(language(), { dateStyle: "long", timeStyle: "medium", hourCycle: "h23" });
+    const length = analysis.duration === null ? [] : [lengthOf(analysis.duration)];
+    const page = document.implementation.createHTMLDocument(`${say("report_title")}, ${time}`);
+    page.documentElement.lang = language();
+    page.head.prepend(
+      html("meta", { charset: "utf-8" }),
+      html("meta", { "http-equiv": "Content-Security-Policy", content: POLICY }),
+      html("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
+    );
+    page.head.append(html("style", {}, REPORT_CSS));
+    page.body.append(
+      html("h1", {}, say("report_title")),
+      quiet([time, sourceName(entry.source), ...length].join(" · ")),
+      html("p", { class: "notice" }, say("report_notice")),
+      answer(analysis),
+      ...cautions(analysis),
+      ...bodies(analysis),
+      ...said(analysis),
+      ...timeline(analysis),
+      models(analysis),
+      quiet(say("report_without_media")),
+    );
+    return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
+  }
+
+  function answer(analysis) {
+    const { mood: value } = analysis;
+    if (value === null) return section(sentence(analysis));
+    const colour = { class: lowest(value) ? "score lowest" : "score", style: `background: ${moodColour(value)}` };
+    const score = html("div", colour, value.toFixed(2), html("small", {}, say("of_5")));
+    const words = html("div", {}, html("h2", {}, sentence(analysis)), html("p", {}, agreementOf(analysis)));
+    return html("section", { class: "answer" }, score, words);
+  }
+
+  function cautions({ warnings }) {
+    if (!warnings.length) return [];
+    const list = html("ul", {}, ...warnings.map((text) => html("li", {}, warning(text))));
+    return [section(say("report_cautions"), list)];
+  }
+
+  // --- the fusion and each modality
+
+  function bodies(analysis) {
+    if (analysis.mood === null) return [];
+    const together = section(say("together"), scale(analysis.mood), bars(analysis));
+    return [together, html("div", { class: "parts" }, ...partsOf(analysis).map((name) => part(name, analysis.modalities[name])))];
+  }
+
+  function part(name, reading) {
+    const title = `${partName(name)}: ${reading.mood.toFixed(2)} ${say("of_5")}, ${moodName(reading.mood)}`;
+    const weighed = say("report_weighed", { reliability: reading.reliability.toFixed(2), share: percent(reading.weight) });
+    return section(title, scale(reading.mood), quiet(weighed), bars(reading));
+  }
+
+  function scale(value) {
+    const bands = CONSTANTS.MOOD_COLOURS.map((colour) => html("i", { style: `background: ${colour}` }));
+    const mark = html("b", { style: `left: ${(25 * (value - 1)).toFixed(2)}%` });
+    const name = `${value.toFixed(2)} ${say("of_5")}`;
+    return html("div", { class: "scale", role: "img", "aria-label": name }, ...bands, mark);
+  }
+
+  function bars({ probabilities }) {
+    const rows = LABELS.map((label) => {
+      const bar = html("i", { style: `width: ${(100 * probabilities[label]).toFixed(1)}%; background: ${COLOURS[label]}` });
+      return html("tr", {}, heading(labelName(label)), cell(bar), cell(percent(probabilities[label])));
+    });
+    return html("table", { class: "bars", "aria-label": say("report_probabilities") }, html("tbody", {}, ...rows));
+  }
+
+  // --- what was said
+
+  function said({ transcript, modalities }) {
+    if (!transcript) return [];
+    const { text, engine, confidence } = transcript;
+    const note = engine === "typed" ? say("report_typed") : say("report_heard", { engine, share: percent(confidence) });
+    const parts = [html("p", { class: "said" }, text), quiet(note)];
+    if (modalities.text?.words.length) parts.push(...words(modalities.text));
+    return [section(say("what_was_said"), ...parts)];
+  }
+
+  // Each word filled by what it added to the label of the words, in proportion to the strongest.
+  function words({ words: found, probabilities }) {
+    const label = LABELS.reduce((best, other) => (probabilities[other] > probabilities[best] ? other : best));
+    const most = Math.max(...found.map(({ weight }) => Math.abs(weight))) || 1;
+    const marked = found.flatMap(({ word, weight }) => {
+      const style = `--colour: ${COLOURS[label]}; --share: ${(Math.abs(weight) / most).toFixed(2)}`;
+      return [html("span", { class: weight < 0 ? "against" : "for", style, title: signed(hundred(weight)) }, word), " "];
+    });
+    return [html("p", { class: "words" }, ...marked), quiet(say("report_words_key", { label: labelName(label) }))];
+  }
+
+  // --- along time
+
+  function timeline({ timeline: spans, duration }) {
+    if (!spans) return [];
+    const moods = spans.map((span) => span.mood);
+    const [low, high] = [Math.min(...moods), Math.max(...moods)].map((value) => value.toFixed(2));
+    const names = MODALITIES.filter((name) => spans.some((span) => name in span.modalities));
+    const chart = svg(
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": say("report_timeline_from_to", { low, high }) },
+      ...grid(duration),
+      ...names.map((name) => svg("path", { d: steps(spans, duration, (span) => span.modalities[name]?.mood), ...LINES[name] })),
+      svg("path", { d: steps(spans, duration, (span) => span.mood), ...LINES.fused }),
+      ...spans.map((span) => dot(span, duration)),
+    );
+    const meanings = [["fused", say("together")], ...names.map((name) => [name, partName(name)])];
+    const key = meanings.map(([name, text]) => {
+      const line = svg("svg", { viewBox: "0 0 34 10", "aria-hidden": "true" }, svg("path", { d: "M0 5H34", ...LINES[name] }));
+      return html("span", {}, line, text);
+    });
+    return [section(say("report_timeline"), html("div", { class: "chart" }, chart), html("p", { class: "key" }, ...key))];
+  }
+
+  const across = (seconds, duration) => LEFT + ((WIDTH - LEFT - RIGHT) * seconds) / duration;
+  const down = (value) => TOP + ((HEIGHT - TOP - BOTTOM) * (5 - value)) / 4;
+
+  function grid(duration) {
+    const levels = [1, 2, 3, 4, 5].flatMap((value) => [
+      svg("path", { d: `M${LEFT} ${down(value)}H${WIDTH - RIGHT}`, stroke: "currentColor", "stroke-opacity": 0.2 }),
+      svg("text", { x: 8, y: down(value) + 4 }, value),
+    ]);
+    const step = TICKS_S.find((seconds) => duration / seconds <= 10);
+    const times = Array.from({ length: Math.floor(duration / step) + 1 }, (_, i) =>
+      svg("text", { x: across(i * step, duration), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, i * step),
+    );
+    return [...levels, ...times, svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end" }, say("axis_seconds"))];
+  }
+
+  // A step for each span, broken where there is no value.
+  function steps(spans, duration, valueOf) {
+    let pen = "M";
+    return spans
+      .map((span) => {
+        const value = valueOf(span);
+        if (value === undefined) return (pen = "M"), "";
+        const [from, to] = [span.start, span.end].map((seconds) => across(seconds, duration).toFixed(1));
+        const step = `${pen}${from} ${down(value).toFixed(1)}H${to}`;
+        pen = "L";
+        return step;
+      })
+      .join("");
+  }
+
+  function dot({ start, end, mood: value }, duration) {
+    const place = { cx: across((start + end) / 2, duration).toFixed(1), cy: down(value).toFixed(1), r: 6 };
+    const text = svg("title", {}, `${start.toFixed(1)}–${end.toFixed(1)} s: ${value.toFixed(2)}`);
+    return svg("circle", { ...place, fill: moodColour(value), stroke: "currentColor" }, text);
+  }
+
+  function models(analysis) {
+    const rows = Object.entries(analysis.models).map(([role, { name, source, revision, calibrated }]) => {
+      const checked = say(calibrated ? "calibrated" : "not_calibrated");
+      const facts = [source, say("report_revision", { revision }), checked].join(", ");
+      return html("tr", {}, heading(partName(role)), cell(`${name} (${facts})`));
+    });
+    return section(say("which_model"), html("table", {}, html("tbody", {}, ...rows)));
+  }
+
+  return made;
+})();
