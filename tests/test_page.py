@@ -67,7 +67,7 @@ HEARD = """
 
 @pytest.fixture(scope="module")
 def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
-    """Starts a browser whose devices are allowed ("") or refused ("=deny")."""
+    """Starts a browser whose devices are allowed ("") or refused ("=deny"), in a language."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in CHROMIUM")
     playwright = pytest.importorskip(
@@ -76,9 +76,12 @@ def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
     media = [f"--use-file-for-fake-audio-capture={spoken}%noloop", f"--use-file-for-fake-video-capture={filmed}"]
     with playwright.sync_playwright() as running, tempfile.TemporaryDirectory() as home:
 
-        def launched(devices: str = ""):
+        def launched(devices: str = "", locale: str = "en-US"):
             return running.chromium.launch_persistent_context(
-                f"{home}/{devices}", executable_path=CHROMIUM, args=[*FLAGS, *media, f"--use-fake-ui-for-media-stream{devices}"]
+                f"{home}/{devices}{locale}",
+                executable_path=CHROMIUM,
+                args=[*FLAGS, *media, f"--use-fake-ui-for-media-stream{devices}"],
+                locale=locale,
             )
 
         yield launched

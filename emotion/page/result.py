@@ -12,6 +12,7 @@ from emotion.media import MAX_TEXT_CHARS
 from emotion.page import wording
 from emotion.page.compare import Comparison
 from emotion.page.frames import views
+from emotion.page.timeline import Timeline
 from emotion.readings import Analysis
 
 
@@ -45,6 +46,8 @@ class ResultPanel:
                 self._weights(analyzer.weights)
             self._transcript()
             self.comparison = Comparison(analyzer)
+            with gr.Column(visible=False, elem_classes="panel-part") as self.over_time:
+                self.timeline = Timeline()
             with gr.Column(visible=False, elem_classes="panel-part") as self.sound:
                 gr.HTML(wording.SOUND, padding=False)
                 self.sound_plot = gr.Plot(show_label=False, container=False, elem_id="sound")
@@ -95,7 +98,7 @@ class ResultPanel:
     @property
     def fusion_outputs(self) -> list:
         """What changes with the weights."""
-        return [self.headline, self.fused, self.gauge, self.bars, self.shares]
+        return [self.headline, self.fused, self.gauge, self.bars, self.shares, self.timeline.component]
 
     @property
     def text_outputs(self) -> list:
@@ -110,6 +113,7 @@ class ResultPanel:
             self.words,
             self.details,
             self.comparison.component,
+            self.over_time,
         ]
 
     @property
@@ -119,14 +123,16 @@ class ResultPanel:
         return [*self.text_outputs, *parts, self.answer, self.sound, self.sound_plot, self.filmed, self.frames]
 
     def show_fusion(self, analysis: Analysis, weights: Mapping[str, float]) -> dict:
+        timeline = {self.timeline.component: self.timeline.fusion_value(analysis)}
         if analysis.mood is None:
-            return {self.headline: wording.headline(analysis), self.fused: gr.Row(visible=False), self.shares: ""}
+            return {self.headline: wording.headline(analysis), self.fused: gr.Row(visible=False), self.shares: "", **timeline}
         return {
             self.headline: wording.headline(analysis),
             self.fused: gr.Row(visible=True),
             self.gauge: figures.mood_gauge(analysis.mood),
             self.bars: figures.probability_bars(analysis.probabilities),
             self.shares: wording.shares(analysis, weights),
+            **timeline,
         }
 
     def show_text(self, analysis: Analysis, weights: Mapping[str, float]) -> dict:
@@ -138,6 +144,8 @@ class ResultPanel:
             self.words: wording.words(analysis),
             self.details: wording.details(analysis),
             self.comparison.component: self.comparison.value(analysis),
+            self.over_time: gr.Column(visible=bool(analysis.timeline)),
+            self.timeline.component: self.timeline.text_value(analysis),
         }
 
     def show(self, analysis: Analysis, weights: Mapping[str, float]) -> dict:
@@ -148,6 +156,7 @@ class ResultPanel:
             **self._show_part("speech", analysis),
             **self._show_part("face", analysis),
             **self._show_sound(analysis),
+            self.timeline.component: self.timeline.value(analysis),
             self.filmed: gr.Column(visible=bool(seen)),
             self.frames: wording.frames(seen, still=analysis.duration is None),
             self.answer: gr.Column(visible=True),
