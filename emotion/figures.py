@@ -40,6 +40,7 @@ SPECTROGRAM_HZ = (60.0, 8000.0)  # from the lowest voice to the end of the sampl
 SPECTROGRAM_FRAME = 1024  # samples, 64 ms: separates the harmonics of a low voice
 SPECTROGRAM_RANGE_DB = 70.0  # under the loudest cell: the rest is drawn as silence
 FRAMES_PER_COLUMN = 8  # at most: a column of a long recording is the mean of these
+FRAMES_AT_ONCE = 4000  # 60 MB while they are computed
 PITCH_POINTS = 1500
 
 
@@ -150,22 +151,24 @@ def envelope(samples: np.ndarray, points: int = ENVELOPE_POINTS) -> tuple[np.nda
     return (starts / SAMPLE_RATE).astype(np.float32), low, high
 
 
-def spectrogram(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def spectrogram(samples: np.ndarray, most: int = SPECTROGRAM_COLUMNS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times in seconds (t,), band centres in Hz (b,) and levels int8 (b, t) in dB under the loudest cell, down to -70.
 
-    Power of Hann windows of 64 ms, in bands of equal width in octaves.
+    Power of Hann windows of 64 ms, in bands of equal width in octaves; at most ``most`` columns, a hundred a second.
     """
     samples = np.asarray(samples, np.float32)
-    columns = int(np.clip(len(samples) // 160, 1, SPECTROGRAM_COLUMNS))
+    columns = int(np.clip(len(samples) // 160, 1, most))
     slot = len(samples) / columns
     per_column = int(np.clip(np.ceil(slot / (SPECTROGRAM_FRAME / 2)), 1, FRAMES_PER_COLUMN))
     centres = (np.arange(columns * per_column) + 0.5) * slot / per_column
     padded = np.pad(samples, (SPECTROGRAM_FRAME // 2, SPECTROGRAM_FRAME))
-    framed = np.lib.stride_tricks.sliding_window_view(padded, SPECTROGRAM_FRAME)[centres.astype(int)]  # (t k, 1024)
-    power = np.square(np.abs(np.fft.rfft(framed * np.hanning(SPECTROGRAM_FRAME).astype(np.float32), axis=1)))
-    power = power.reshape(columns, per_column, -1).mean(axis=1)  # (t, 513)
-    bands = np.geomspace(*SPECTROGRAM_HZ, SPECTROGRAM_BANDS)
-    level = band_levels(power, bands)
+    framed = np.lib.stride_tricks.sliding_window_view(padded, SPECTROGRAM_FRAME)
+    window, bands = np.hanning(SPECTROGRAM_FRAME).astype(np.float32), np.geomspace(*SPECTROGRAM_HZ, SPECTROGRAM_BANDS)
+    levels = []
+    for some in np.array_split(centres.astype(int).reshape(columns, per_column), -(-len(centres) // FRAMES_AT_ONCE)):
+        power = np.square(np.abs(np.fft.rfft(framed[some] * window, axis=-1))).mean(axis=1)  # (some, 513)
+        levels.append(band_levels(power, bands))
+    level = np.concatenate(levels)
     level = np.clip(level - max(float(level.max()), -40.0), -SPECTROGRAM_RANGE_DB, 0.0)
     return (centres[::per_column] / SAMPLE_RATE).astype(np.float32), bands.astype(np.float32), level.T.round().astype(np.int8)
 

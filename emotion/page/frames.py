@@ -29,15 +29,15 @@ class View:
     tinted: bool
 
 
-def views(analysis: Analysis) -> list[View]:
-    """At most MAX_SHOWN frames with a face, evenly over time; none without a face."""
+def views(analysis: Analysis, most: int = MAX_SHOWN, side: int = SIDE) -> list[View]:
+    """At most ``most`` frames with a face, evenly over time, their longer side ``side`` pixels or less; none without a face."""
     face = analysis.modalities.get("face")
     if not isinstance(face, FaceReading):
         return []
     images = {frame.time: frame.image for frame in analysis.media.frames}
     seen = [frame for frame in face.frames if frame.time in images]
-    chosen = np.unique(np.linspace(0, len(seen) - 1, min(MAX_SHOWN, len(seen))).round().astype(int)) if seen else []
-    return [_view(images[seen[i].time], seen[i]) for i in chosen]
+    chosen = np.unique(np.linspace(0, len(seen) - 1, min(most, len(seen))).round().astype(int)) if seen else []
+    return [_view(images[seen[i].time], seen[i], side) for i in chosen]
 
 
 def annotated(image: np.ndarray, frame: FaceFrame) -> np.ndarray:
@@ -46,7 +46,7 @@ def annotated(image: np.ndarray, frame: FaceFrame) -> np.ndarray:
     Within the box the colour of attention lies over what spoke for the label.
     """
     shrink = min(1.0, SIDE / max(image.shape[:2]))
-    drawn = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image.copy()
+    drawn = _shrunk(image, SIDE)
     x, y, width, height = (round(value * shrink) for value in frame.box)
     _tint(drawn[max(y, 0) : y + height, max(x, 0) : x + width], frame.regions)
     cv2.rectangle(drawn, (x, y), (x + width, y + height), _rgb(COLOURS[_label(frame)]), 3)
@@ -61,8 +61,14 @@ def _tint(face: np.ndarray, regions: np.ndarray) -> None:
     face[:] = (face * (1 - share) + np.array(_rgb(ATTENTION)) * share).astype(np.uint8)
 
 
-def _view(image: np.ndarray, frame: FaceFrame) -> View:
-    pixels = cv2.cvtColor(annotated(image, frame), cv2.COLOR_RGB2BGR)
+def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
+    """A copy whose longer side is at most ``side`` pixels."""
+    shrink = side / max(image.shape[:2])
+    return cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image.copy()
+
+
+def _view(image: np.ndarray, frame: FaceFrame, side: int) -> View:
+    pixels = cv2.cvtColor(_shrunk(annotated(image, frame), side), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     encoded = base64.b64encode(jpeg).decode("ascii")
     return View(encoded, _label(frame), float(frame.probabilities.max()), frame.time, frame.weight, bool(frame.regions.any()))

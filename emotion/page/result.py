@@ -13,6 +13,7 @@ from emotion.page import settings, wording
 from emotion.page.compare import Comparison
 from emotion.page.frames import views
 from emotion.page.texts import Say, static
+from emotion.page.timeline import Timeline
 from emotion.readings import Analysis
 
 
@@ -51,6 +52,8 @@ class ResultPanel:
                 self._weights(analyzer.weights)
             self._transcript()
             self.comparison = Comparison(analyzer)
+            with gr.Column(visible=False, elem_classes="panel-part") as self.over_time:
+                self.timeline = Timeline()
             with gr.Column(visible=False, elem_classes="panel-part") as self.sound:
                 gr.HTML(static("block_sound"), padding=False)
                 self.sound_plot = gr.Plot(show_label=False, container=False, elem_id="sound")
@@ -102,7 +105,7 @@ class ResultPanel:
     @property
     def fusion_outputs(self) -> list:
         """What changes with the weights."""
-        return [self.headline, self.fused, self.gauge, self.bars, self.shares]
+        return [self.headline, self.fused, self.gauge, self.bars, self.shares, self.timeline.component]
 
     @property
     def text_outputs(self) -> list:
@@ -117,6 +120,7 @@ class ResultPanel:
             self.words,
             self.details,
             self.comparison.component,
+            self.over_time,
         ]
 
     @property
@@ -126,14 +130,17 @@ class ResultPanel:
         return [*self.text_outputs, *parts, self.answer, self.sound, self.sound_plot, self.filmed, self.frames]
 
     def show_fusion(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
+        timeline = {self.timeline.component: self.timeline.fusion_value(analysis)}
         if analysis.mood is None:
-            return {self.headline: wording.headline(say, analysis), self.fused: gr.Row(visible=False), self.shares: ""}
+            empty = {self.headline: wording.headline(say, analysis), self.fused: gr.Row(visible=False), self.shares: ""}
+            return {**empty, **timeline}
         return {
             self.headline: wording.headline(say, analysis),
             self.fused: gr.Row(visible=True),
             self.gauge: figures.mood_gauge(analysis.mood, say.mood(analysis.mood)),
             self.bars: figures.probability_bars(analysis.probabilities, labels(say)),
             self.shares: wording.shares(say, analysis, weights),
+            **timeline,
         }
 
     def show_text(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
@@ -145,6 +152,8 @@ class ResultPanel:
             self.words: wording.words(say, analysis),
             self.details: wording.details(say, analysis),
             self.comparison.component: self.comparison.value(analysis),
+            self.over_time: gr.Column(visible=bool(analysis.timeline)),
+            self.timeline.component: self.timeline.text_value(analysis),
         }
 
     def show(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
@@ -155,6 +164,7 @@ class ResultPanel:
             **self._show_part(say, "speech", analysis),
             **self._show_part(say, "face", analysis),
             **self._show_sound(say, analysis),
+            self.timeline.component: self.timeline.value(analysis),
             self.filmed: gr.Column(visible=bool(seen)),
             self.frames: wording.frames(say, seen, still=analysis.duration is None),
             self.answer: gr.Column(visible=True),
