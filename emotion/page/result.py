@@ -98,7 +98,7 @@ class ResultPanel:
                     scale=6,
                     elem_id="transcript",
                 )
-                self.apply = gr.Button(static("apply"), scale=1, min_width=90, elem_id="apply")
+                self.apply = gr.Button(static("apply"), scale=1, min_width=140, elem_id="apply")
             self.note = gr.HTML(padding=False, elem_id="transcript-note")
             self.words = gr.HTML(padding=False, elem_id="words")
 
