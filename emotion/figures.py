@@ -96,18 +96,21 @@ def reading_figure(reading: Reading, names: Sequence[str] = LABELS) -> go.Figure
     return _finished(figure, height=260, margin=_bar_margin(names))
 
 
-def sound_figure(samples: np.ndarray, voice: SpeechReading | None = None, unit: str = "seconds") -> go.Figure:
+def sound_figure(
+    samples: np.ndarray, voice: SpeechReading | None = None, names: tuple[str, str, str] = ("seconds", "pitch", "attention")
+) -> go.Figure:
     """Waveform above, spectrogram with the pitch line and the model's attention below, on one time axis in seconds.
 
-    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``voice`` its reading, if it has one; ``unit`` the axis's name. A recording of 10 minutes
+    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``voice`` its reading, if it has one; ``names`` of the axis and the two lines. A recording of 10 minutes
     makes no larger figure than one of 10 seconds.
     """
+    seconds_name, pitch_name, attention_name = names
     figure = go.Figure([*_waveform(samples), _spectrogram(samples)])
     if voice is not None and voice.attention.any():
-        figure.add_trace(_attention(voice))
+        figure.add_trace(_attention(voice, attention_name))
         figure.update_layout(yaxis3={"overlaying": "y", "range": [0, 3 * float(voice.attention.max())], "visible": False})
     if voice is not None and voice.pitch.any():
-        figure.add_traces(_pitch_line(voice.pitch))
+        figure.add_traces(_pitch_line(voice.pitch, pitch_name))
         figure.update_layout(
             yaxis4={"overlaying": "y", "type": "log", "range": np.log10(SPECTROGRAM_HZ).tolist(), "visible": False}
         )
@@ -117,7 +120,7 @@ def sound_figure(samples: np.ndarray, voice: SpeechReading | None = None, unit: 
     figure.update_layout(
         xaxis={
             "range": [0, seconds],
-            "title": {"text": unit, "standoff": 4},
+            "title": {"text": seconds_name, "standoff": 4},
             "anchor": "y",
             "gridcolor": GRID,
             "zeroline": False,
@@ -261,7 +264,7 @@ def _spectrogram(samples: np.ndarray) -> go.Heatmap:
     )
 
 
-def _pitch_line(f0: np.ndarray) -> list[go.Scatter]:
+def _pitch_line(f0: np.ndarray, name: str) -> list[go.Scatter]:
     """White on a dark edge, so that it shows on every colour beneath."""
     step = -(-len(f0) // PITCH_POINTS)
     times = (np.arange(len(f0)) * HOP / SAMPLE_RATE).astype(np.float32)[::step]
@@ -271,12 +274,12 @@ def _pitch_line(f0: np.ndarray) -> list[go.Scatter]:
     return [
         go.Scatter(line={"width": 6, "color": "rgba(17, 24, 39, 0.75)"}, hoverinfo="skip", **shared),
         go.Scatter(
-            line={"width": 2.5, "color": "#ffffff"}, hovertemplate="pitch %{y:.0f} Hz<extra></extra>", name="pitch", **shared
+            line={"width": 2.5, "color": "#ffffff"}, hovertemplate=f"{name} %{{y:.0f}} Hz<extra></extra>", name=name, **shared
         ),
     ]
 
 
-def _attention(voice: SpeechReading) -> go.Scatter:
+def _attention(voice: SpeechReading, name: str) -> go.Scatter:
     """Steps in the lower third of the spectrogram, on an axis of their own."""
     edges = np.arange(len(voice.attention) + 1) * voice.attention_step
     return go.Scatter(
@@ -286,8 +289,8 @@ def _attention(voice: SpeechReading) -> go.Scatter:
         line={"width": 2, "color": ATTENTION, "shape": "hv"},
         fill="tozeroy",
         fillcolor="rgba(255, 111, 145, 0.35)",
-        name="attention",
-        hovertemplate="attention %{y:.1%}<extra></extra>",
+        name=name,
+        hovertemplate=f"{name} %{{y:.1%}}<extra></extra>",
         yaxis="y3",
         showlegend=False,
     )

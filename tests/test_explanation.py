@@ -7,7 +7,7 @@ import pytest
 
 from emotion.fusion import fuse
 from emotion.labels import LABELS
-from emotion.page import explanation
+from emotion.page import explanation, wording
 from emotion.page.texts import LANGUAGES, Say
 from emotion.readings import Analysis, FaceFrame, FaceReading, SpeechReading, TextReading
 
@@ -41,6 +41,10 @@ def test_words_are_those_that_added_most_and_no_others():
     assert explanation.telling_words(text(**{"great,": 0.4, "...": 0.3, "day!": 0.2})) == ["great", "day"]
 
 
+def test_a_word_without_end_is_cut():
+    assert explanation.telling_words(text(**{"a" * 5000: 0.5})) == ["a" * explanation.LONGEST_WORD + "…"]
+
+
 def test_the_stretch_of_the_voice_is_the_second_with_most_attention():
     attention = np.ones(60)
     attention[23:33] = 5.0
@@ -71,6 +75,19 @@ def test_what_decided_is_said_with_its_share(language):
     assert decided.startswith(say("most_speech", share=share, label=say.label("sad")))
     assert say("points_to", name=say("the_text"), label=say.label("happy")) in decided
     assert "glad" in counted and say("counted_speech", start="3.0", end="4.0") in counted and say("counted_mouth") in counted
+
+
+def test_what_has_no_share_did_not_count():
+    readings = {"text": text(glad=0.4), "speech": voice(np.ones(60))}
+    analysis = Analysis(fuse(readings, {"text": 0.0, "speech": 1.0}), readings)
+    assert explanation.sentences(Say("en"), analysis) == []
+    assert wording.agreement(Say("en"), analysis) == "Read from the voice alone."
+
+
+def test_those_that_say_the_same_say_it_too():
+    readings = {"text": text(glad=0.4), "face": face(rows(5))}
+    decided, counted = explanation.sentences(Say("en"), Analysis(fuse(readings, {"text": 0.2, "face": 0.8}), readings))
+    assert decided.endswith("points to happy; the words too.") and "the word “glad”" in counted
 
 
 def test_nothing_is_said_where_nothing_stands_out():

@@ -248,12 +248,32 @@ def test_an_example_is_answered_in_one_click_and_says_why(open_page):
     page = open_page()
     page.locator("#example_turn").click()
     said = answered(page)
-    assert "The voice counted most" in said and "What counted:" in said
+    assert "The voice counted most" in said and "What counted most within each:" in said
     assert page.locator("#transcript textarea").input_value()
     before = headline(page)
     page.locator("#example_sentence_0").click()
     assert "very good mood" in answered(page, before).lower()
     assert page.locator("#transcript textarea").input_value() == examples.SENTENCES[0]
+
+
+def test_the_last_of_two_that_are_handed_in_is_what_the_page_shows(open_page):
+    page = open_page()
+    page.locator("#example_turn").click()
+    page.locator("#example_sentence_0").click()
+    page.locator("#history tbody tr[data-id]").nth(1).wait_for(timeout=ANSWER_MS)  # both are done
+    assert page.locator("#transcript textarea").input_value() == examples.SENTENCES[0]
+    assert "very good mood" in headline(page).lower()
+
+
+def test_weights_that_are_moved_during_an_analysis_count(open_page):
+    page = open_page()
+    page.locator("#example_report").click()
+    answered(page)
+    page.locator("#example_turn").click()
+    set_weight(page, "text", "0")
+    page.wait_for_function("document.querySelector('#transcript textarea').value.includes('wonderful')", timeout=ANSWER_MS)
+    page.wait_for_function("/0.00[^%]*0%/.test(document.querySelector('#shares').innerText)", timeout=ANSWER_MS)
+    assert "Read from the voice alone." in headline(page)
 
 
 def test_a_visitors_text_is_shown_and_not_run(open_page):

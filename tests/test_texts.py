@@ -115,6 +115,15 @@ def test_warnings_of_an_answer_are_said_in_other_languages(language):
     assert [warning for warning in warnings if Say(language).sentence(warning) == warning] == []
 
 
+def test_reasons_and_numbers_within_a_sentence_are_said_too():
+    late = "Reading the words failed and was left out: The text holds no word."
+    assert Say("de").sentence(late).endswith(Say("de")("said_no_word"))
+    assert "12\u202f000" in Say("es").sentence("The text has 12,000 characters; the limit is 5,000.")
+    assert Say("en").number(4577.2) == "4,577" and Say("de").number(4577.2) == "4\u202f577"
+    fell = "Reading the face fell to emotion-face, as a/model gave no answer: it did not answer within 20 seconds."
+    assert Say("es").sentence(fell).startswith("Para la cara respondió emotion-face")
+
+
 def test_what_is_in_no_table_stays_as_it_is():
     assert Say("de").sentence("Something new.") == "Something new."
     assert Say("en").sentence("waiting") == "waiting"

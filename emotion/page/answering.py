@@ -24,6 +24,19 @@ log = logging.getLogger(__name__)
 MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 2}  # analyses side by side on a small machine
 QUICK_QUEUE = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs no network waits for no analysis
 
+QUICK = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
+
+
+@dataclass
+class Runs:
+    """How many analyses a visitor has started: only the latest may change the panel."""
+
+    latest: int = 0
+
+    def begin(self) -> int:
+        self.latest += 1
+        return self.latest
+
 
 @dataclass(frozen=True)
 class Source:
@@ -43,21 +56,25 @@ class Session:
     def __init__(self, analyzer: Analyzer, panel: ResultPanel, language: gr.Radio):
         self.analyzer, self.panel, self.language = analyzer, panel, language
         self.kept = gr.State()
+        self.runs = gr.State(Runs())
         self.history = History()
         self._wire_weights()
         self._wire_transcript()
 
     def listen(self, sources: Sequence[Source]) -> None:
         for source in sources:
-            gr.on(
+            answered = gr.on(
                 source.triggers,
                 self._answer(source),
-                [source.component, self.language, *self.panel.sliders],
+                [self.runs, source.component, self.language, *self.panel.sliders],
                 self._outputs,
                 show_progress_on=self.panel.headline,
                 trigger_mode="once",  # a second click while the first is at work counts for nothing
                 api_visibility="private",
                 **MODEL_QUEUE,
+            )
+            answered.success(
+                self._settle, [self.kept, *self.panel.sliders], [*self._keeping, *self.panel.fusion_outputs], **QUICK
             )
 
     @property
@@ -73,14 +90,14 @@ class Session:
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
-        def answer(request: gr.Request, value, language, *weights, progress=gr.Progress()):  # noqa: B008
+        def answer(request: gr.Request, runs: Runs, value, language, *weights, progress=gr.Progress()):  # noqa: B008
             say = texts.of(request)
             if value is None or (isinstance(value, str) and not value.strip()):
                 gr.Info(say(source.empty))
                 return dict.fromkeys(self._outputs, gr.skip())
             if source.path and not os.path.exists(value):
                 raise gr.Error(say("deleted"), print_exception=False)
-            start = time.monotonic()
+            start, run = time.monotonic(), runs.begin()
             with sentences_for_errors(say):
                 arguments = source.arguments(value)
                 analysis = self.analyzer.analyze(**arguments, language=language, progress=self._reporter(say, progress))
@@ -88,9 +105,30 @@ class Session:
                 analysis = self.analyzer.with_weights(analysis, chosen)
                 updates = self.panel.show(say, analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
-            return {**updates, **self._keep(Entry(replace(analysis, media=Media()), source.name))}
+            kept = self._keep(Entry(replace(analysis, media=Media()), source.name))
+            if run != runs.latest:  # something else was handed in meanwhile: this answer is one for the history alone
+                return {**dict.fromkeys(self._outputs, gr.skip()), self.history.component: kept[self.history.component]}
+            return {**updates, **kept}
 
         return answer
+
+    def _settle(self, request: gr.Request, entry: Entry | None, *weights):
+        """Fuses anew where the weights were moved while the answer was made."""
+        unchanged = dict.fromkeys([*self._keeping, *self.panel.fusion_outputs], gr.skip())
+        if entry is None or entry.analysis.mood is None:
+            return unchanged
+        shares = self.analyzer.with_weights(entry.analysis, _by_modality(weights)).fusion.shares
+        moved = any(abs(share - entry.analysis.fusion.shares[name]) > 1e-6 for name, share in shares.items())
+        return self._weigh(request, entry, *weights) if moved else unchanged
+
+    def _weigh(self, request: gr.Request, entry: Entry | None, *weights):
+        say = texts.of(request)
+        if entry is None:
+            raise gr.Error(say("gone"), print_exception=False)
+        with sentences_for_errors(say):
+            chosen = _by_modality(weights)
+            analysis = self.analyzer.with_weights(entry.analysis, chosen)
+            return {**self.panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis))}
 
     def _reporter(self, say: Say, progress: gr.Progress) -> Callable[[float, str], None]:
         """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""
@@ -107,29 +145,19 @@ class Session:
     def _wire_weights(self) -> None:
         panel = self.panel
 
-        def weigh(request: gr.Request, entry: Entry | None, *weights):
-            say = texts.of(request)
-            if entry is None:
-                raise gr.Error(say("gone"), print_exception=False)
-            with sentences_for_errors(say):
-                chosen = _by_modality(weights)
-                analysis = self.analyzer.with_weights(entry.analysis, chosen)
-                return {**panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis))}
-
         def reset(request: gr.Request, entry: Entry | None):
             fitted = [shown_weight(self.analyzer.weights[name]) for name in MODALITIES]
-            return {**weigh(request, entry, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
+            return {**self._weigh(request, entry, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
 
-        quick = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
         gr.on(
             [slider.input for slider in panel.sliders],
-            weigh,
+            self._weigh,
             [self.kept, *panel.sliders],
             [*self._keeping, *panel.fusion_outputs],
             trigger_mode="always_last",
-            **quick,
+            **QUICK,
         )
-        panel.reset.click(reset, self.kept, [*self._keeping, *panel.fusion_outputs, *panel.sliders], trigger_mode="once", **quick)
+        panel.reset.click(reset, self.kept, [*self._keeping, *panel.fusion_outputs, *panel.sliders], trigger_mode="once", **QUICK)
 
     def _wire_transcript(self) -> None:
         panel = self.panel

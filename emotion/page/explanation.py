@@ -9,10 +9,16 @@ from emotion.page.texts import Say
 from emotion.readings import Analysis, FaceReading, Reading, SpeechReading, TextReading
 
 MOST_WORDS = 2  # named of those that counted
+LONGEST_WORD = 24  # letters that are quoted of one
 LEAST_POINTS = 0.03  # of probability that a word must add to be named
 STRETCH_S = 1.0  # of a voice
 CLEAR = 1.25  # times an even share, from which on a stretch of the voice or a part of the face stands out
 PARTS = ("brow", "middle", "mouth")  # two rows each of the six of FaceFrame.regions
+
+
+def counting(analysis: Analysis) -> dict[str, Reading]:
+    """The readings that had a share in the answer."""
+    return {name: reading for name, reading in analysis.modalities.items() if analysis.fusion.shares.get(name, 0.0) > 0}
 
 
 def sentences(say: Say, analysis: Analysis) -> list[str]:
@@ -21,19 +27,22 @@ def sentences(say: Say, analysis: Analysis) -> list[str]:
 
 
 def _decided(say: Say, analysis: Analysis) -> list[str]:
-    shares = analysis.fusion.shares
-    ranked = sorted(analysis.modalities, key=lambda name: -shares.get(name, 0.0))
-    if len(ranked) < 2:
+    shares, readings = analysis.fusion.shares, counting(analysis)
+    if len(readings) < 2:
         return []
-    labels = {name: say.label(_label(analysis.modalities[name])) for name in ranked}
-    first, *others = ranked
-    rest = say.listed([say("points_to", name=say(f"the_{name}"), label=labels[name]) for name in others])
+    first, *others = sorted(readings, key=lambda name: -shares[name])
+    labels = {name: say.label(_label(reading)) for name, reading in readings.items()}
+    told = [
+        say("points_too" if labels[name] == labels[first] else "points_to", name=say(f"the_{name}"), label=labels[name])
+        for name in others
+    ]
+    rest = say.listed(told)
     most = say(f"most_{first}", share=f"{shares[first]:.0%}", label=labels[first])
     return [f"{most}; {rest}."]
 
 
 def _counted(say: Say, analysis: Analysis) -> list[str]:
-    found = [_of(say, reading) for reading in analysis.modalities.values()]
+    found = [_of(say, reading) for reading in counting(analysis).values()]
     named = [one for one in found if one]
     return [say("counted", parts=say.listed(named))] if named else []
 
@@ -41,7 +50,8 @@ def _counted(say: Say, analysis: Analysis) -> list[str]:
 def _of(say: Say, reading: Reading) -> str | None:
     if isinstance(reading, TextReading):
         words = telling_words(reading)
-        return say("counted_text", words=say.listed([say("quoted", text=word) for word in words])) if words else None
+        quoted = [say("quoted", text=word) for word in words]
+        return say("counted_word" if len(words) == 1 else "counted_text", words=say.listed(quoted)) if words else None
     if isinstance(reading, SpeechReading):
         stretch = telling_stretch(reading)
         return say("counted_speech", start=f"{stretch[0]:.1f}", end=f"{stretch[1]:.1f}") if stretch else None
@@ -55,7 +65,8 @@ def telling_words(reading: TextReading) -> list[str]:
     """The words that added most to the probability of the reading's label."""
     ranked = sorted(reading.words, key=lambda item: -item[1])
     named = (word.strip(PUNCTUATION) for word, weight in ranked if weight >= LEAST_POINTS)
-    return list(dict.fromkeys(filter(None, named)))[:MOST_WORDS]
+    shown = (word if len(word) <= LONGEST_WORD else word[:LONGEST_WORD] + "…" for word in named if word)
+    return list(dict.fromkeys(shown))[:MOST_WORDS]
 
 
 def telling_stretch(reading: SpeechReading) -> tuple[float, float] | None:

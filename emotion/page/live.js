@@ -275,6 +275,7 @@ const drawFace = (answer) => {
 const drawReading = (answer) => {
   find(".score b").textContent = answer.mood === null ? "–" : answer.mood.toFixed(1);
   find(".score").style.background = answer.colour ?? "";
+  find(".score").classList.toggle("lowest", answer.mood !== null && answer.mood < settings.edges[1]);
   find(".sentence").textContent = answer.sentence;
   find(".detail").textContent = answer.detail;
   root.querySelectorAll(".bar").forEach((bar, i) => {

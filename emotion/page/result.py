@@ -180,4 +180,5 @@ class ResultPanel:
         if samples is None:
             return {self.sound: gr.Column(visible=False), self.sound_plot: gr.skip()}
         voice = analysis.modalities.get("speech")
-        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, voice, say("axis_seconds"))}
+        names = (say("axis_seconds"), say("sound_pitch"), say("sound_attention"))
+        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, voice, names)}

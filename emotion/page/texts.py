@@ -19,6 +19,7 @@ from emotion.labels import mood_word
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de", "es")
 
+THIN_SPACE = "\u202f"
 _FIELD = re.compile(r"{(\w+)}")
 
 
@@ -57,8 +58,16 @@ class Say:
         for key, pattern in _patterns():
             found = pattern.fullmatch(english)
             if found:
-                return self(key, **found.groupdict())
+                return self(key, **{field: self._within(field, text) for field, text in found.groupdict().items()})
         return english
+
+    def _within(self, field: str, text: str) -> str:
+        """A field of a sentence: reasons are sentences themselves, and a comma in a number would be read as a decimal one."""
+        return self.sentence(text) if field == "why" else re.sub(r"(?<=\d),(?=\d{3})", THIN_SPACE, text)
+
+    def number(self, value: float) -> str:
+        """A whole number, its thousands set apart as the language does."""
+        return f"{value:,.0f}" if self.language == ENGLISH else f"{value:,.0f}".replace(",", THIN_SPACE)
 
 
 def of(request: gr.Request | None) -> Say:

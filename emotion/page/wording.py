@@ -11,6 +11,7 @@ from emotion.page.texts import Say
 from emotion.readings import Analysis, FaceReading, Reading, SpeechReading, TextReading
 
 STAGES = ("media", "transcript", *MODALITIES, "total")
+WHOLE = ("media", "total")  # stages that are no model's
 AGREEMENTS = ((0.8, "agree_well"), (0.5, "agree_partly"), (0.0, "agree_hardly"))  # from which agreement on
 STATES = ("bundled", "failed", "remote")  # of Analyzer.status(), which a reason follows
 
@@ -30,7 +31,7 @@ def invitation(say: Say) -> str:
 
 
 def examples(say: Say) -> str:
-    return f'<p class="examples-lead" title="{say("examples_note")}">{say("examples_lead")}</p>'
+    return f'<p class="examples-lead">{say("examples_lead")} <small>{say("examples_note")}</small></p>'
 
 
 def heading(key: str, note: str | None = None) -> Callable[[Say], str]:
@@ -98,20 +99,21 @@ def headline(say: Say, analysis: Analysis) -> str:
         label=swatch + say.label(analysis.label),
         share=f"{analysis.probabilities.max():.0%}",
     )
+    score = "score lowest" if analysis.mood < MOOD_WORDS[0][0] else "score"  # a dark colour, which wants white figures
     told = escape(" ".join((*explanation.sentences(say, analysis), agreement(say, analysis))))
     return (
-        f'<div class="headline" aria-live="polite"><div class="score" style="background:{mood_colour(analysis.mood)}">'
+        f'<div class="headline" aria-live="polite"><div class="{score}" style="background:{mood_colour(analysis.mood)}">'
         f"{analysis.mood:.1f}<small>{say('of_5')}</small></div>"
         f"<div><h2>{_capital(answer)}</h2><p>{told}</p>{cautions}</div></div>"
     )
 
 
 def agreement(say: Say, analysis: Analysis) -> str:
-    """How far the modalities agree and what was done about it."""
-    names = say.listed([say(f"the_{modality}") for modality in analysis.modalities])
-    if len(analysis.modalities) == 1:
-        return say("read_alone", name=say(f"from_{next(iter(analysis.modalities))}"))
-    degree = f"{analysis.agreement:.2f}"
+    """How far the modalities that counted agree and what was done about it."""
+    counted = list(explanation.counting(analysis))
+    if len(counted) == 1:
+        return say("read_alone", name=say(f"from_{counted[0]}"))
+    names, degree = say.listed([say(f"the_{modality}") for modality in counted]), f"{analysis.agreement:.2f}"
     if analysis.mixed:
         return say("agree_mixed", names=names, degree=degree)
     how = next(key for least, key in AGREEMENTS if analysis.agreement >= least)
@@ -188,7 +190,7 @@ def frames(say: Say, views: Sequence[View], still: bool) -> str:
 def details(say: Say, analysis: Analysis) -> str:
     """Time per stage, and which model answered."""
     times = "".join(
-        f'<tr><th scope="row">{say(f"stage_{stage}")}</th><td class="number">{analysis.timings_ms[stage]:,.0f} ms</td></tr>'
+        f'<tr><th scope="row">{say(f"stage_{stage}" if stage in WHOLE else f"name_{stage}")}</th><td class="number">{say.number(analysis.timings_ms[stage])} ms</td></tr>'
         for stage in STAGES
         if stage in analysis.timings_ms
     )
