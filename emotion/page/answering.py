@@ -68,8 +68,9 @@ class Session:
     def _keeping(self) -> list:
         return [self.kept, self.history.component]
 
-    def _keep(self, entry: Entry) -> dict:
-        return {self.kept: entry, self.history.component: self.history.value(entry)}
+    def _keep(self, entry: Entry, whole: bool = True) -> dict:
+        value = self.history.value if whole else self.history.fusion_value
+        return {self.kept: entry, self.history.component: value(entry)}
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
@@ -114,7 +115,7 @@ class Session:
             with sentences_for_errors(say):
                 chosen = _by_modality(weights)
                 analysis = self.analyzer.with_weights(entry.analysis, chosen)
-                return {**panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis))}
+                return {**panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis), whole=False)}
 
         def reset(request: gr.Request, entry: Entry | None):
             fitted = [shown_weight(self.analyzer.weights[name]) for name in MODALITIES]
