@@ -9,6 +9,7 @@ import pytest
 
 from emotion.labels import LABELS, MODALITIES
 from emotion.page import settings, texts
+from emotion.page.history import Entry, History
 from emotion.readings import Analysis
 
 from . import test_page
@@ -16,6 +17,7 @@ from .clips import spoken_video
 from .conftest import MEDIA
 from .test_api import call
 from .test_page import ANSWER_MS, PHONE, answered, hand_in, headline, set_weight, show, type_text, wider_than_window
+from .test_timeline import TEN_MINUTES, made_up
 
 launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page
 
@@ -170,6 +172,51 @@ def test_an_answer_without_a_mood_is_a_row_too(open_page):
     assert "No mood could be read" in taken(page, newest, "report")
 
 
+def weighed(page, name: str, weight: str, share: str) -> None:
+    """Moves a weight and waits until the table has what came of it."""
+    set_weight(page, name, weight)
+    latest = "JSON.parse(Object.entries(sessionStorage).find(([key]) => key.startsWith('emotion'))[1]).analysis.modalities"
+    page.wait_for_function(f"([name, share]) => {latest}[name].weight.toFixed(2) === share", arg=[name, share], timeout=ANSWER_MS)
+
+
+def test_moved_weights_leave_the_json_what_the_package_gives_out(open_page, film):
+    page = open_page()
+    hand_in(page, film)
+    (row,) = rows(page, 1)
+    before, fitted = analysis(page, row), page.locator("#weight-speech input[type=number]").input_value()
+    weighed(page, "speech", "0", "0.00")
+    moved = analysis(page, row)
+    weighed(page, "speech", fitted, f"{before['modalities']['speech']['weight']:.2f}")
+    assert analysis(page, row) == before
+    weighed(page, "speech", "0", "0.00")
+    page.locator("#upload button[aria-label='Clear'], #upload button[aria-label='Remove']").first.click()
+    page.locator("#upload input[type=file]").set_input_files(str(film))
+    whole = analysis(page, rows(page, 2)[0])  # of the same film by the same weights, as the server gives it out
+    assert list(moved) == list(whole)
+    assert moved | {"timings_ms": {}} == whole | {"timings_ms": {}}
+
+
+def test_a_moved_weight_sends_only_what_it_changes(photograph):
+    entry, history = Entry(made_up(TEN_MINUTES, photograph), "upload"), History()
+    sent = history.fusion_value(entry)
+    assert sent["id"] == entry.id and set(sent["weights"]) == set(entry.analysis.modalities)
+    sizes = [len(json.dumps(value)) for value in (history.value(entry), sent)]
+    print(f"ten minutes as JSON: {sizes} bytes, whole and after a weight")
+    assert sizes[1] < sizes[0] / 20
+
+
+def test_what_counts_for_nothing_is_not_said_to_agree(open_page, film):
+    page = open_page()
+    hand_in(page, film)
+    (row,) = rows(page, 1)
+    assert cell(row, "read") == "Words, Voice, Face"
+    weighed(page, "speech", "0", "0.00")
+    weighed(page, "face", "0", "0.00")
+    assert (cell(row, "read"), cell(row, "agreement")) == ("Words", "–")
+    said = taken(page, row, "report")
+    assert "Read from one part alone: Words." in said and "Agreement of the parts" not in said
+
+
 # --- files
 
 
@@ -222,6 +269,10 @@ def test_the_report_opens_offline_and_holds_the_numbers_and_no_media(open_page, 
     for reading in one["modalities"].values():
         assert f"{reading['mood']:.2f}" in said
         assert f"Reliability {reading['reliability']:.2f} of 1, share in the answer {reading['weight']:.0%}" in said
+    voice, face = one["modalities"]["speech"], one["modalities"]["face"]
+    assert f"Intensity {voice['intensity']}, pitch {voice['pitch_hz']:.0f} Hz, energy {voice['energy_db']:.0f} dB" in said
+    assert f"Face found in {face['frames_with_face']} of {face['frames_sampled']} frames" in said
+    assert report.locator("body > *").count() == report.locator("body > main").count() == 1
     assert [word for word in report.locator(".words span").all_inner_texts()] == [
         w["word"] for w in one["modalities"]["text"]["words"]
     ]
@@ -233,6 +284,9 @@ def test_the_report_opens_offline_and_holds_the_numbers_and_no_media(open_page, 
     assert "url(" not in text and "base64" not in text
     report.set_viewport_size(PHONE)
     assert wider_than_window(report) <= 0
+    for part in (report.locator(".chart"), *report.locator(".chart text").all()):  # nothing is cut or small
+        box = part.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] and box["height"] >= 12
     report.close()
 
 
@@ -259,6 +313,19 @@ def test_reloading_keeps_the_visit_and_another_visit_knows_nothing(open_page, ap
     reopened(page, app.url)
     assert [(row.inner_text(), analysis(page, row)) for row in rows(page, 2)] == before
     assert not open_page().locator("#history").is_visible()
+
+
+def test_what_is_stored_in_another_format_goes_and_leaves_the_rest(open_page, app):
+    page = open_page()
+    type_text(page, GLAD)
+    before = [row.inner_text() for row in rows(page, 1)]
+    foreign = ["{", "null", "3", "[]", "{}", '{"analysis": {"mood": 3}}', '{"analysis": {"mood": 3, "modalities": "text"}}']
+    page.evaluate("foreign => foreign.forEach((text, i) => (sessionStorage[`emotion-analysis:${i}`] = text))", foreign)
+    reopened(page, app.url)
+    assert [row.inner_text() for row in rows(page, 1)] == before
+    assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('emotion')).length") == 1
+    type_text(page, FURIOUS)
+    rows(page, 2)
 
 
 def test_clearing_asks_once_more_and_is_for_good(open_page, app):

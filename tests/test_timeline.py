@@ -331,7 +331,15 @@ def test_it_speaks_german(filmed_page, launch, read):
     assert (
         page.get_by_role("slider", name=say("timeline_cursor")).get_attribute("aria-valuetext").startswith("0 bis 2 s: Stimmung")
     )
+    assert_names_clear_of_ticks(page)
+    page.set_viewport_size(PHONE)
+    assert_names_clear_of_ticks(page)
     german.close()
+
+
+def assert_names_clear_of_ticks(page) -> None:
+    name, tick = (page.locator(f"#timeline .name.moods {part}").bounding_box() for part in ("> span", "b >> nth=0"))
+    assert name["x"] + name["width"] < tick["x"]
 
 
 # --- ten minutes

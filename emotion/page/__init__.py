@@ -1,13 +1,12 @@
 """The Gradio page: one file a tab, one for the result panel below them, one for the HTTP endpoints."""
 
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, examples, live, method, microphone, settings, text, texts, upload, webcam, wording
+from emotion.page import api, assets, examples, live, method, microphone, settings, text, texts, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
@@ -64,12 +63,11 @@ def build(analyzer: Analyzer) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """What the page needs of ``Blocks.launch``: limits, look and the script that guards the recorders."""
-    here = files(__package__)
     return {
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT).set(**READABLE),
-        "css": (here / "style.css").read_text("utf-8"),
+        "css": assets.read("style.css"),
         "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS | method.BLOCKS),
-        "head": f"<script>{(here / 'head.js').read_text('utf-8')}</script>",
+        "head": f"<script>{assets.read('head.js')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.
         "app_kwargs": {"max_body_size": media.MAX_FILE_BYTES + 2**20, "openapi_url": None},

@@ -85,8 +85,9 @@ class Session:
     def _keeping(self) -> list:
         return [self.kept, self.history.component]
 
-    def _keep(self, entry: Entry) -> dict:
-        return {self.kept: entry, self.history.component: self.history.value(entry)}
+    def _keep(self, entry: Entry, whole: bool = True) -> dict:
+        value = self.history.value if whole else self.history.fusion_value
+        return {self.kept: entry, self.history.component: value(entry)}
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
@@ -105,10 +106,10 @@ class Session:
                 analysis = self.analyzer.with_weights(analysis, chosen)
                 updates = self.panel.show(say, analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
-            kept = self._keep(Entry(replace(analysis, media=Media()), source.name))
+            entry = Entry(replace(analysis, media=Media()), source.name)
             if run != runs.latest:  # something else was handed in meanwhile: this answer is one for the history alone
-                return {**dict.fromkeys(self._outputs, gr.skip()), self.history.component: kept[self.history.component]}
-            return {**updates, **kept}
+                return {**dict.fromkeys(self._outputs, gr.skip()), self.history.component: self.history.value(entry)}
+            return {**updates, **self._keep(entry)}
 
         return answer
 
@@ -128,7 +129,7 @@ class Session:
         with sentences_for_errors(say):
             chosen = _by_modality(weights)
             analysis = self.analyzer.with_weights(entry.analysis, chosen)
-            return {**self.panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis))}
+            return {**self.panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis), whole=False)}
 
     def _reporter(self, say: Say, progress: gr.Progress) -> Callable[[float, str], None]:
         """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""

@@ -1,7 +1,6 @@
 """Two weightings of one answer side by side. The browser fuses them: no request, no model, and votes that never leave it."""
 
 import json
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -11,6 +10,7 @@ from emotion.analyzer import Analyzer
 from emotion.figures import COLOURS, MOOD_COLOURS
 from emotion.fusion import MIXED_SPREAD, PULL
 from emotion.labels import LABELS, MODALITIES
+from emotion.page import assets
 from emotion.page.texts import element, label
 from emotion.readings import Analysis, named
 from emotion.weights import fusion_weight
@@ -25,8 +25,8 @@ class Comparison:
         self.analyzer = analyzer
         self.component = gr.HTML(
             html_template=_markup(),
-            css_template=_file("compare.css"),
-            js_on_load=fusion_script() + _file("download.js") + _file("votes.js") + _file("compare.js"),
+            css_template=assets.read("compare.css"),
+            js_on_load=fusion_script() + assets.read("download.js") + assets.read("votes.js") + assets.read("compare.js"),
             apply_default_css=False,
             elem_id="compare",
         )
@@ -56,7 +56,7 @@ def fusion_script() -> str:
         "MOOD_WORDS": labels.MOOD_WORDS,  # the last ends at Infinity: JavaScript, though not JSON
         "MOOD_COLOURS": MOOD_COLOURS,
     }
-    return f"const CONSTANTS = {json.dumps(constants)};\n{_file('fusion.js')}"
+    return f"const CONSTANTS = {json.dumps(constants)};\n{assets.read('fusion.js')}"
 
 
 def _markup() -> str:
@@ -127,7 +127,3 @@ def _row(emotion: str) -> str:
         f'<tr data-label="{emotion}" style="--colour:{COLOURS[emotion]}">{head}<td>{bars}</td>'
         '<td class="change"><div><i></i></div><span></span></td></tr>'
     )
-
-
-def _file(name: str) -> str:
-    return (files(__package__) / name).read_text("utf-8")

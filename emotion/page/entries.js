@@ -10,11 +10,22 @@ const entries = (() => {
   function stored() {
     try {
       const keys = Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
-      const found = keys.map((key) => JSON.parse(sessionStorage.getItem(key)));
-      return found.sort((a, b) => (a.time < b.time ? -1 : 1));
+      return keys.flatMap(usable).sort((a, b) => (a.time < b.time ? -1 : 1));
     } catch {
       return [];
     }
+  }
+
+  // What another version of the page left in another format goes.
+  function usable(key) {
+    try {
+      const entry = JSON.parse(sessionStorage.getItem(key));
+      if ("mood" in entry.analysis && entry.analysis.modalities.constructor === Object) return [entry];
+    } catch {
+      // not even an object
+    }
+    sessionStorage.removeItem(key);
+    return [];
   }
 
   // The oldest make room, of those that the browser keeps: others would make none.
@@ -56,6 +67,17 @@ const entries = (() => {
       return all.length < count;
     },
 
+    // What other weights made of the analysis with this id: the fused values, the modalities' weights and the timeline's moods.
+    weigh({ id, fusion, weights, moods }) {
+      const { source, analysis } = all.find((entry) => entry.id === id) ?? {};
+      if (!analysis || moods.length !== (analysis.timeline?.length ?? 0)) return false; // gone, or of another text by now
+      const parts = Object.entries(analysis.modalities);
+      if (parts.some(([name]) => !(name in weights))) return false;
+      const modalities = Object.fromEntries(parts.map(([name, part]) => [name, { ...part, weight: weights[name] }]));
+      const timeline = analysis.timeline?.map((span, i) => ({ ...span, mood: moods[i] })) ?? null;
+      return this.put({ id, source, analysis: { ...analysis, ...fusion, modalities, timeline } });
+    },
+
     clear: () => all.forEach(drop),
   };
 })();
@@ -79,6 +101,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const clock = (entry) => new Date(entry.time).toLocaleTimeString(language(), { hourCycle: "h23" });
 const what = (entry) => `${clock(entry)}, ${sourceName(entry.source)}`;
 const partsOf = (analysis) => MODALITIES.filter((name) => name in analysis.modalities);
+const countedOf = (analysis) => partsOf(analysis).filter((name) => analysis.modalities[name].weight > 0);
 
 function lengthOf(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -92,7 +115,7 @@ function sentence(analysis) {
 }
 
 function agreementOf(analysis) {
-  const parts = partsOf(analysis);
+  const parts = countedOf(analysis);
   if (!parts.length) return "";
   if (parts.length === 1) return say("history_alone", { part: partName(parts[0]) });
   return say(analysis.mixed ? "history_mixed" : "history_agree", { agreement: analysis.agreement.toFixed(2) });

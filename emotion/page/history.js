@@ -38,7 +38,7 @@ function rowOf(entry) {
 function fill(entry) {
   const { analysis } = entry;
   const row = rowOf(entry);
-  const parts = partsOf(analysis);
+  const parts = countedOf(analysis);
   one(".time", row).textContent = clock(entry);
   one(".source", row).textContent = sourceName(entry.source);
   one(".mood", row).replaceChildren(...moodOf(analysis));
@@ -166,7 +166,8 @@ function clear() {
 
 function answer() {
   if (!props.value || cleared.has(props.value.id)) return;
-  const others = entries.put(JSON.parse(JSON.stringify(props.value))); // Gradio hands over a proxy
+  const value = JSON.parse(JSON.stringify(props.value)); // Gradio hands over a proxy
+  const others = value.analysis ? entries.put(value) : entries.weigh(value);
   one(".noted").textContent = others ? say("history_left_out") : "";
   draw();
 }

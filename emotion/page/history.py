@@ -6,7 +6,6 @@ The server keeps none of it but the latest answer, which weights and transcript 
 import json
 import uuid
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -14,6 +13,7 @@ import gradio as gr
 from emotion.analyzer import TIMELINE_FROM_S
 from emotion.figures import COLOURS
 from emotion.labels import LABELS, MODALITIES
+from emotion.page import assets
 from emotion.page.compare import fusion_script
 from emotion.page.texts import element
 from emotion.readings import Analysis
@@ -21,6 +21,7 @@ from emotion.readings import Analysis
 SIDES = ("A", "B")
 COLUMNS = ("time", "source", "mood", "label", "agreement", "read", "length", "take")
 FILES = ("json", "csv", "report")
+FUSED = ("mood", "label", "probabilities", "agreement", "mixed", "warnings")  # of to_dict(): what changes with the weights
 SCRIPTS = ("download.js", "entries.js", "report.js", "history.js")
 
 
@@ -39,8 +40,8 @@ class History:
     def __init__(self):
         self.component = gr.HTML(
             html_template=_markup(),
-            css_template=_file("compare.css") + _file("history.css"),
-            js_on_load=fusion_script() + _constants() + "".join(map(_file, SCRIPTS)),
+            css_template=assets.read("compare.css") + assets.read("history.css"),
+            js_on_load=fusion_script() + _constants() + "".join(map(assets.read, SCRIPTS)),
             apply_default_css=False,
             elem_id="history",
         )
@@ -48,9 +49,19 @@ class History:
     def value(self, entry: Entry) -> dict[str, Any]:
         return {"id": entry.id, "source": entry.source, "analysis": entry.analysis.to_dict()}
 
+    def fusion_value(self, entry: Entry) -> dict[str, Any]:
+        """What changes with the weights, for the script to put into what it has of the entry."""
+        whole = entry.analysis.to_dict()
+        return {
+            "id": entry.id,
+            "fusion": {key: whole[key] for key in FUSED},
+            "weights": {name: reading["weight"] for name, reading in whole["modalities"].items()},
+            "moods": [span["mood"] for span in whole["timeline"] or ()],
+        }
+
 
 def _constants() -> str:
-    constants = {"COLOURS": COLOURS, "TIMELINE_FROM_S": TIMELINE_FROM_S, "REPORT_CSS": _file("report.css")}
+    constants = {"COLOURS": COLOURS, "TIMELINE_FROM_S": TIMELINE_FROM_S, "REPORT_CSS": assets.read("report.css")}
     return "".join(f"const {name} = {json.dumps(value)};\n" for name, value in constants.items())
 
 
@@ -98,7 +109,3 @@ def _label_row(name: str) -> str:
         f'<tr data-label="{name}" style="--colour:{COLOURS[name]}">{heading}<td>{bars}</td>'
         '<td class="change"><div><i></i></div><span></span></td></tr>'
     )
-
-
-def _file(name: str) -> str:
-    return (files(__package__) / name).read_text("utf-8")

@@ -9,7 +9,6 @@ import binascii
 import html
 import json
 import math
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -21,7 +20,7 @@ from emotion.labels import LABELS, MOOD_WORDS
 from emotion.live import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
 from emotion.live_sessions import Sessions
 from emotion.media import SAMPLE_RATE
-from emotion.page import texts, wording
+from emotion.page import assets, texts, wording
 from emotion.page.answering import Source
 from emotion.page.texts import ENGLISH, Say, element, label
 from emotion.readings import Fusion, InputError
@@ -71,13 +70,12 @@ def build(analyzer: Analyzer) -> list[Source]:
             raise InputError(nothing)
         return {"audio": None if kept.samples is None else (kept.samples, SAMPLE_RATE), "video": kept.frames or None}
 
-    here = files(__package__)
     with gr.Tab(texts.static("tab_live"), id="live"):
         stage = gr.HTML(
             value="",  # the token of the session that was stopped
             html_template=_stage(),
-            css_template=(here / "live.css").read_text("utf-8"),
-            js_on_load=(here / "live.js").read_text("utf-8"),
+            css_template=assets.read("live.css"),
+            js_on_load=assets.read("live.js"),
             server_functions=[begin, exchange],
             padding=False,
             elem_id="live",

@@ -3,7 +3,7 @@
 const report = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
-  const WIDTH = 680, HEIGHT = 220, LEFT = 26, RIGHT = 12, TOP = 10, BOTTOM = 34; // of the timeline
+  const HEIGHT = 220, TOP = 10, BOTTOM = 34; // of the timeline, in pixels; it is as wide as the page, in percent
   const TICKS_S = [1, 2, 5, 10, 20, 30, 60, 120];
   const LINE = { fill: "none", stroke: "currentColor" };
   const LINES = {
@@ -37,7 +37,9 @@ const report = (() => {
       html("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
     );
     page.head.append(html("style", {}, REPORT_CSS));
-    page.body.append(
+    const main = html(
+      "main",
+      {},
       html("h1", {}, say("report_title")),
       quiet([time, sourceName(entry.source), ...length].join(" · ")),
       html("p", { class: "notice" }, say("report_notice")),
@@ -49,6 +51,7 @@ const report = (() => {
       models(analysis),
       quiet(say("report_without_media")),
     );
+    page.body.append(main);
     return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
   }
 
@@ -78,7 +81,19 @@ const report = (() => {
   function part(name, reading) {
     const title = `${partName(name)}: ${reading.mood.toFixed(2)} ${say("of_5")}, ${moodName(reading.mood)}`;
     const weighed = say("report_weighed", { reliability: reading.reliability.toFixed(2), share: percent(reading.weight) });
-    return section(title, scale(reading.mood), quiet(weighed), bars(reading));
+    return section(title, ...measured(name, reading).map(quiet), scale(reading.mood), quiet(weighed), bars(reading));
+  }
+
+  function measured(name, { intensity, pitch_hz: hertz, energy_db: energy, faces, frames_sampled: sampled, frames_with_face: found }) {
+    if (name === "speech") {
+      const pitch = hertz === null ? say("no_pitch") : say("pitch", { hertz: hertz.toFixed(0) });
+      return [capital(say("measured_speech", { intensity: say(`intensity_${intensity}`), pitch, energy: energy.toFixed(0) }))];
+    }
+    if (name === "face") {
+      const seen = sampled === 1 ? say("measured_picture") : say("measured_frames", { found, sampled });
+      return [capital(seen) + (faces > 1 ? say("faces_seen", { count: faces }) : "")];
+    }
+    return [];
   }
 
   function scale(value) {
@@ -125,12 +140,15 @@ const report = (() => {
     const moods = spans.map((span) => span.mood);
     const [low, high] = [Math.min(...moods), Math.max(...moods)].map((value) => value.toFixed(2));
     const names = MODALITIES.filter((name) => spans.some((span) => name in span.modalities));
-    const chart = svg(
-      "svg",
-      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": say("report_timeline_from_to", { low, high }) },
-      ...grid(duration),
+    const lines = [
       ...names.map((name) => svg("path", { d: steps(spans, duration, (span) => span.modalities[name]?.mood), ...LINES[name] })),
       svg("path", { d: steps(spans, duration, (span) => span.mood), ...LINES.fused }),
+    ];
+    const chart = svg(
+      "svg",
+      { height: HEIGHT, role: "img", "aria-label": say("report_timeline_from_to", { low, high }) },
+      ...grid(duration),
+      svg("svg", { viewBox: `0 0 100 ${HEIGHT}`, preserveAspectRatio: "none", width: "100%", height: HEIGHT }, ...lines),
       ...spans.map((span) => dot(span, duration)),
     );
     const meanings = [["fused", say("together")], ...names.map((name) => [name, partName(name)])];
@@ -141,19 +159,19 @@ const report = (() => {
     return [section(say("report_timeline"), html("div", { class: "chart" }, chart), html("p", { class: "key" }, ...key))];
   }
 
-  const across = (seconds, duration) => LEFT + ((WIDTH - LEFT - RIGHT) * seconds) / duration;
+  const across = (seconds, duration) => (100 * seconds) / duration; // percent
   const down = (value) => TOP + ((HEIGHT - TOP - BOTTOM) * (5 - value)) / 4;
 
   function grid(duration) {
     const levels = [1, 2, 3, 4, 5].flatMap((value) => [
-      svg("path", { d: `M${LEFT} ${down(value)}H${WIDTH - RIGHT}`, stroke: "currentColor", "stroke-opacity": 0.2 }),
-      svg("text", { x: 8, y: down(value) + 4 }, value),
+      svg("line", { x2: "100%", y1: down(value), y2: down(value), stroke: "currentColor", "stroke-opacity": 0.2 }),
+      svg("text", { x: -18, y: down(value) + 4 }, value),
     ]);
     const step = TICKS_S.find((seconds) => duration / seconds <= 10);
     const times = Array.from({ length: Math.floor(duration / step) + 1 }, (_, i) =>
-      svg("text", { x: across(i * step, duration), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, i * step),
+      svg("text", { x: `${across(i * step, duration)}%`, y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, i * step),
     );
-    return [...levels, ...times, svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end" }, say("axis_seconds"))];
+    return [...levels, ...times, svg("text", { x: "100%", y: HEIGHT - 4, "text-anchor": "end" }, say("axis_seconds"))];
   }
 
   // A step for each span, broken where there is no value.
@@ -163,7 +181,7 @@ const report = (() => {
       .map((span) => {
         const value = valueOf(span);
         if (value === undefined) return (pen = "M"), "";
-        const [from, to] = [span.start, span.end].map((seconds) => across(seconds, duration).toFixed(1));
+        const [from, to] = [span.start, span.end].map((seconds) => across(seconds, duration).toFixed(2));
         const step = `${pen}${from} ${down(value).toFixed(1)}H${to}`;
         pen = "L";
         return step;
@@ -172,7 +190,7 @@ const report = (() => {
   }
 
   function dot({ start, end, mood: value }, duration) {
-    const place = { cx: across((start + end) / 2, duration).toFixed(1), cy: down(value).toFixed(1), r: 6 };
+    const place = { cx: `${across((start + end) / 2, duration).toFixed(2)}%`, cy: down(value).toFixed(1), r: 6 };
     const text = svg("title", {}, `${start.toFixed(1)}–${end.toFixed(1)} s: ${value.toFixed(2)}`);
     return svg("circle", { ...place, fill: moodColour(value), stroke: "currentColor" }, text);
   }

@@ -3,25 +3,24 @@
 import json
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 
 import gradio as gr
 
 from emotion.labels import MODALITIES
-from emotion.page import texts
+from emotion.page import assets, texts
 
 
 def copier() -> gr.HTML:
     """The button that copies the link, made of the page's sliders and its open tab."""
-    here = files(__package__)
     field = f'<input type="text" readonly hidden {texts.label("link_address")}>'
     status = '<span class="said" role="status"></span>'
     button = texts.element("button", "link_copy", 'type="button"')
     return gr.HTML(
         html_template=f'<div class="link">{button}{field}{status}</div>',
-        css_template=(here / "settings.css").read_text("utf-8"),
-        js_on_load=f"const MODALITIES = {json.dumps(MODALITIES)};\n" + (here / "settings.js").read_text("utf-8"),
+        css_template=assets.read("settings.css"),
+        js_on_load=f"const MODALITIES = {json.dumps(MODALITIES)};\n" + assets.read("settings.js"),
         apply_default_css=False,
+        padding=False,
         elem_id="settings-link",
     )
 

@@ -8,13 +8,13 @@ import functools
 import html
 import re
 from collections.abc import Callable
-from importlib.resources import files
 
 import gradio as gr
 from gradio.i18n import I18nData
 from ruamel.yaml import YAML
 
 from emotion.labels import mood_word
+from emotion.page import assets
 
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de", "es")
@@ -116,7 +116,7 @@ def _data(fields: dict[str, object]) -> str:
 
 @functools.cache
 def _table() -> dict[str, dict[str, str]]:
-    table = YAML(typ="safe", pure=True).load((files(__package__) / "texts.yaml").read_text("utf-8"))
+    table = YAML(typ="safe", pure=True).load(assets.read("texts.yaml"))
     return {key: {language: text.strip() for language, text in texts.items()} for key, texts in table.items()}
 
 

@@ -6,7 +6,6 @@ the pitch, 20 kB; 300 windows of three modalities, 100 kB. A corrected text send
 
 import base64
 import json
-from importlib.resources import files
 from typing import Any
 
 import cv2
@@ -16,8 +15,9 @@ import numpy as np
 from emotion.figures import COLOURS, MOOD_COLOURS, SPECTROGRAM_HZ, SPECTROGRAM_RANGE_DB, spectrogram
 from emotion.labels import LABELS, MODALITIES, MOOD_WORDS
 from emotion.media import SAMPLE_RATE
+from emotion.page import assets
 from emotion.page.frames import views
-from emotion.page.texts import Say
+from emotion.page.texts import element, label
 from emotion.prosody import HOP, MAX_HZ, MIN_HZ
 from emotion.readings import Analysis, Span, SpeechReading
 
@@ -26,8 +26,6 @@ COLUMNS = 6000  # of the spectrogram: a hundred a second for a minute, ten for t
 QUALITY = 60  # of its JPEG: 84 kB for a minute of speech, 124 kB for ten
 PITCH_POINTS = 15_000  # one byte each
 HERTZ = (100, 500, 2000)  # named beside the spectrogram
-
-english = Say("en")  # until the script puts the visitor's language in
 
 
 class Timeline:
@@ -39,8 +37,8 @@ class Timeline:
     def __init__(self) -> None:
         self.component = gr.HTML(
             html_template=_markup(),
-            css_template=_file("timeline.css"),
-            js_on_load=f"const TIMELINE = {json.dumps(_CONSTANTS)};\n{_file('timeline.js')}",
+            css_template=assets.read("timeline.css"),
+            js_on_load=f"const TIMELINE = {json.dumps(_CONSTANTS)};\n{assets.read('timeline.js')}",
             apply_default_css=False,
             elem_id="timeline",
         )
@@ -123,18 +121,18 @@ _CONSTANTS = {
 
 def _markup() -> str:
     rows = "".join(map(_row, MODALITIES))
-    columns = "".join(f"<th scope='col'>{_said(key)}</th>" for key in _TABLE)
-    return f"""<div class="timeline section" hidden><h3>{_said("timeline_heading")}</h3><p>{_said("timeline_lead")}</p>
+    columns = "".join(element("th", key, 'scope="col"') for key in _TABLE)
+    return f"""<div class="timeline section" hidden>{element("h3", "timeline_heading")}{element("p", "timeline_lead")}
 <div class="chart">{_mood_chart()}{"".join(map(_strip, MODALITIES))}<div class="axis"></div>
-<div class="cursor" role="slider" tabindex="0" aria-valuemin="0" data-say-label="timeline_cursor"
-aria-label="{english("timeline_cursor")}"><i class="window"></i><i class="moment"></i><i class="pin"></i></div></div>
+<div class="cursor" role="slider" tabindex="0" aria-valuemin="0" {label("timeline_cursor")}>
+<i class="window"></i><i class="moment"></i><i class="pin"></i></div></div>
 {_legend()}
-<div class="at"><div class="told"><div class="fused"><div class="score"><b></b><small>{_said("of_5")}</small></div>
+<div class="at"><div class="told"><div class="fused"><div class="score"><b></b>{element("small", "of_5")}</div>
 <div><b class="when"></b><p class="says"></p></div></div><table>{rows}</table><p class="words"></p></div>
 <figure class="picture"><img alt=""><figcaption></figcaption></figure>
 <figure class="sound">{_sound()}<figcaption></figcaption></figure></div>
-<details><summary>{_said("timeline_table")}</summary><div class="scroll" role="region" tabindex="0"
-data-say-label="timeline_table" aria-label="{english("timeline_table")}"><table><thead><tr>{columns}</tr></thead><tbody></tbody></table>
+<details>{element("summary", "timeline_table")}<div class="scroll" role="region" tabindex="0"
+{label("timeline_table")}><table><thead><tr>{columns}</tr></thead><tbody></tbody></table>
 </div></details></div>"""
 
 
@@ -155,7 +153,7 @@ def _mood_chart() -> str:
     )
     ticks = "".join(f'<b style="--mood:{mood}">{mood}</b>' for mood in range(1, 6))
     return (
-        f'<div class="name moods">{_said("timeline_mood")}<div>{ticks}</div></div>'
+        f'<div class="name moods">{element("span", "timeline_mood")}<div>{ticks}</div></div>'
         f'<svg class="plot moods" preserveAspectRatio="none" aria-hidden="true"><g class="bands">{bands}</g>'
         f'<path class="halo"/><path class="line"/>{marks}</svg>'
     )
@@ -163,25 +161,25 @@ def _mood_chart() -> str:
 
 def _strip(name: str) -> str:
     """Stacked probabilities: x in seconds, y from 0 to 1."""
-    paths = "".join(f'<path fill="{COLOURS[label]}"/>' for label in LABELS)
+    paths = "".join(f'<path fill="{COLOURS[emotion]}"/>' for emotion in LABELS)
     return (
-        f'<div class="name" data-read="{name}">{_said(f"name_{name}")}</div>'
-        f'<svg class="plot strip" data-read="{name}" preserveAspectRatio="none" viewBox="0 0 1 1" aria-hidden="true">{paths}</svg>'
+        element("div", f"name_{name}", f'class="name" data-read="{name}"')
+        + f'<svg class="plot strip" data-read="{name}" preserveAspectRatio="none" viewBox="0 0 1 1" aria-hidden="true">{paths}</svg>'
     )
 
 
 def _legend() -> str:
-    labels = "".join(f'<li><i style="background:{COLOURS[label]}"></i>{_said(f"label_{label}")}</li>' for label in LABELS)
-    marks = "".join(f'<li data-read="{name}">{_mark(name)}{_said(f"name_{name}")}</li>' for name in MODALITIES)
+    labels = "".join(f'<li><i style="background:{COLOURS[name]}"></i>{element("span", f"label_{name}")}</li>' for name in LABELS)
+    marks = "".join(f'<li data-read="{name}">{_mark(name)}{element("span", f"name_{name}")}</li>' for name in MODALITIES)
     return (
-        f'<ul class="legend"><li>{_mark("fused")}{_said("together")}</li>{marks}</ul>'
-        f'<ul class="legend" data-say-label="timeline_colours" aria-label="{english("timeline_colours")}">{labels}</ul>'
+        f'<ul class="legend"><li>{_mark("fused")}{element("span", "together")}</li>{marks}</ul>'
+        f'<ul class="legend" {label("timeline_colours")}>{labels}</ul>'
     )
 
 
 def _row(name: str) -> str:
     return (
-        f'<tr data-read="{name}"><th scope="row">{_mark(name)}{_said(f"name_{name}")}</th><td class="mood"></td>'
+        f'<tr data-read="{name}"><th scope="row">{_mark(name)}{element("span", f"name_{name}")}</th><td class="mood"></td>'
         '<td class="top"><i></i><span></span></td></tr>'
     )
 
@@ -201,11 +199,3 @@ def _sound() -> str:
 
 def _mark(name: str) -> str:
     return f'<i class="sign {name}"></i>'
-
-
-def _said(key: str) -> str:
-    return f'<span data-say="{key}">{english(key)}</span>'
-
-
-def _file(name: str) -> str:
-    return (files(__package__) / name).read_text("utf-8")
