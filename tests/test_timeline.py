@@ -378,6 +378,7 @@ def test_every_window_of_ten_minutes_can_be_reached(long_page, minutes):
     assert_shown(long_page, spans[-1])
     assert "599" in detail(long_page)["picture"]
     long_page.locator("#timeline summary").click()
+    long_page.locator("#timeline details tbody tr").last.wait_for()
     assert long_page.locator("#timeline details tbody tr").count() == len(spans)
 
 

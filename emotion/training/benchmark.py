@@ -57,13 +57,14 @@ def _branches(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
         return analyzer._workers.submit(function, clip, timeout=60).result()
 
     def words() -> object:
-        said = analyzer.transcribe(decoded(media.decode_audio), "en")
+        engine = analyzer.serving("transcript").model
+        said = analyzer.transcribed(decoded(media.decode_audio), "en", engine)
         return said and analyzer.text.read(said.text, said.confidence, said.segments)
 
     return {
         "text": words,
         "voice": lambda: analyzer.speech.read(decoded(media.decode_audio)),
-        "face": lambda: analyzer.face.read(decoded(media.decode_frames)),
+        "face": lambda: analyzer.face.read(decoded(media.decode_frames), analyzer.serving("detector").model),
     }
 
 
