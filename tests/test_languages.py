@@ -94,7 +94,7 @@ def test_live_says_its_troubles_in_the_visitors_language(open_page, launch, app,
     token = {"token": call(app, "begin", {"spoken": "en", **language})["token"]}
     for jpeg, key in (("AAAA", "said_live_picture"), ("A" * 200_000, "said_live_packet")):
         message = {**token, **language, "known": [0, 0, 0], "picture": {"jpeg": jpeg, "time": 0}}
-        assert call(app, "exchange", message)["trouble"] == say(key, limit="80,000")
+        assert call(app, "exchange", message)["trouble"] == say(key, limit=say.number(80_000))
 
 
 def test_a_refused_device_is_explained_in_the_visitors_language(open_page, launch, spoken_page):
