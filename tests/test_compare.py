@@ -24,10 +24,10 @@ launch, browser, open_page = test_page.launch, test_page.browser, test_page.open
 FITTED, EQUAL = default_weights(), {"text": 1.0, "speech": 1.0, "face": 1.0}
 MOVES = 50
 
-# Keeps, of each input event, how long after it the page was painted with what it changed.
-STOPWATCH = """() => {
+# Keeps, of each event of a kind, how long after it the page was painted with what it changed.
+STOPWATCH = """(kind) => {
   window.delays = [];
-  document.addEventListener("input", ({ timeStamp }) => requestAnimationFrame(() => {
+  document.addEventListener(kind, ({ timeStamp }) => requestAnimationFrame(() => {
     const painted = new MessageChannel();
     painted.port1.onmessage = () => window.delays.push(performance.now() - timeStamp);
     painted.port2.postMessage(null);
@@ -168,7 +168,7 @@ def test_what_was_not_read_cannot_be_weighed_and_the_page_says_why(compared):
 
 def test_a_chart_follows_its_slider_at_once(compared):
     page = compared()
-    page.evaluate(STOPWATCH)
+    page.evaluate(STOPWATCH, "input")
     slider = page.locator("#compare-A-face")
     slider.focus()
     moods = set()

@@ -36,6 +36,7 @@ from . import test_page
 from .clips import spoken_video
 from .conftest import MEDIA
 from .test_api import call, upload
+from .test_compare import STOPWATCH
 from .test_page import ANSWER_MS, PHONE, WIDE, answered, hand_in, headline, set_weight, wider_than_window
 
 launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page  # fixtures
@@ -394,16 +395,7 @@ def test_where_nothing_was_read_is_said(long_page):
 def test_moments_follow_the_pointer_at_once(long_page):
     """Printed, not judged: a busy machine is slower."""
     x, y = place(long_page, 0.1)
-    long_page.evaluate(
-        """() => {
-          window.delays = [];
-          document.addEventListener("pointermove", ({ timeStamp }) => requestAnimationFrame(() => {
-            const painted = new MessageChannel();
-            painted.port1.onmessage = () => window.delays.push(performance.now() - timeStamp);
-            painted.port2.postMessage(null);
-          }), true);
-        }"""
-    )
+    long_page.evaluate(STOPWATCH, "pointermove")
     seen = set()
     for step in range(MOVES):
         long_page.mouse.move(x + 5 * step, y)

@@ -55,14 +55,7 @@ async function copy(set) {
   const text = one(".yaml textarea");
   text.value = yaml(set);
   one(".yaml").hidden = false;
-  let said = "compare_copied";
-  try {
-    await navigator.clipboard.writeText(text.value);
-  } catch {
-    text.focus();
-    text.select();
-    said = "compare_not_copied";
-  }
+  const said = (await window.emotion.copy(text)) ? "compare_copied" : "compare_not_copied";
   one(".yaml p").textContent = say(said, { set });
 }
 

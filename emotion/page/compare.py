@@ -72,7 +72,7 @@ def _markup() -> str:
 </textarea></div>
 <p class="difference" role="status"></p>
 {_scale()}
-<table class="labels"><thead><tr>{heads}</tr></thead><tbody>{"".join(map(_row, LABELS))}</tbody></table>
+<table class="labels"><thead><tr>{heads}</tr></thead><tbody>{"".join(map(label_row, LABELS))}</tbody></table>
 <div class="vote">{element("h4", "compare_which", 'id="compare-vote"')}<div class="buttons" role="group" aria-labelledby="compare-vote">
 {votes}{element("button", "compare_neither", 'type="button" data-vote="neither"')}</div><span class="noted" role="status"></span></div>
 <div class="kept"><p class="quiet"><span class="count"></span> {element("span", "compare_private")}</p><div class="buttons">
@@ -120,7 +120,8 @@ def _scale() -> str:
     return f'<div class="scale" role="img">{above}<div class="bands">{bands}</div><div class="ticks">{ticks}</div>{below}</div>'
 
 
-def _row(emotion: str) -> str:
+def label_row(emotion: str) -> str:
+    """A table's row for one of LABELS: its bars in A and B, and the change from A to B."""
     bars = "".join(f'<div class="bar" data-set="{name}"><em>{name}</em><i></i><span></span></div>' for name in SETS)
     head = element("th", f"label_{emotion}", 'scope="row"')
     return (

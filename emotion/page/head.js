@@ -12,7 +12,18 @@ window.emotion = (() => {
     root.querySelectorAll("[data-say]").forEach((place) => (place.textContent = say(place.dataset.say, place.dataset)));
     root.querySelectorAll("[data-say-label]").forEach((place) => place.setAttribute("aria-label", say(place.dataset.sayLabel, place.dataset)));
   };
-  return { language: known, say, translate };
+  // Copies what a field holds; where the browser does not let a page, the field is selected for the visitor to copy.
+  const copy = async (field) => {
+    try {
+      await navigator.clipboard.writeText(field.value);
+      return true;
+    } catch {
+      field.focus();
+      field.select();
+      return false;
+    }
+  };
+  return { language: known, say, translate, copy };
 })();
 
 // What the recorders of Gradio leave to chance is settled here: sound as it is, and all of it.

@@ -14,11 +14,10 @@ from emotion.analyzer import TIMELINE_FROM_S
 from emotion.figures import COLOURS
 from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets
-from emotion.page.compare import fusion_script
+from emotion.page.compare import SETS, fusion_script, label_row
 from emotion.page.texts import element
 from emotion.readings import Analysis
 
-SIDES = ("A", "B")
 COLUMNS = ("time", "source", "mood", "label", "agreement", "read", "length", "take")
 FILES = ("json", "csv", "report")
 FUSED = ("mood", "label", "probabilities", "agreement", "mixed", "warnings")  # of to_dict(): what changes with the weights
@@ -82,11 +81,11 @@ def _markup() -> str:
 <th class="time" scope="row" role="rowheader"></th>{cells}
 <td class="take" role="cell"><div class="buttons">{buttons}</div></td></tr></template>
 <div class="pair" hidden>
-<div class="sets">{"".join(map(_side, SIDES))}</div>
+<div class="sets">{"".join(map(_side, SETS))}</div>
 <p class="difference" role="status"></p>
 <table class="labels parts"><thead><tr>{element("th", "history_part", 'scope="col"')}<th scope="col">A</th><th scope="col">B</th>
 <th scope="col">B − A</th></tr></thead><tbody>{"".join(map(_part_row, MODALITIES))}</tbody></table>
-<table class="labels"><thead><tr>{bars}</tr></thead><tbody>{"".join(map(_label_row, LABELS))}</tbody></table>
+<table class="labels"><thead><tr>{bars}</tr></thead><tbody>{"".join(map(label_row, LABELS))}</tbody></table>
 </div></section>"""
 
 
@@ -97,15 +96,6 @@ def _side(side: str) -> str:
 
 
 def _part_row(name: str) -> str:
-    sides = "".join(f'<td data-set="{side}"></td>' for side in SIDES)
+    sides = "".join(f'<td data-set="{side}"></td>' for side in SETS)
     heading = element("th", f"name_{name}", 'scope="row"')
     return f'<tr data-part="{name}">{heading}{sides}<td class="change"></td></tr>'
-
-
-def _label_row(name: str) -> str:
-    bars = "".join(f'<div class="bar" data-set="{side}"><em>{side}</em><i></i><span></span></div>' for side in SIDES)
-    heading = element("th", f"label_{name}", 'scope="row"')
-    return (
-        f'<tr data-label="{name}" style="--colour:{COLOURS[name]}">{heading}<td>{bars}</td>'
-        '<td class="change"><div><i></i></div><span></span></td></tr>'
-    )

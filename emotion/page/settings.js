@@ -11,14 +11,7 @@ function link() {
 element.querySelector("button").addEventListener("click", async () => {
   field.value = link();
   field.hidden = false;
-  let key = "link_copied";
-  try {
-    await navigator.clipboard.writeText(field.value);
-  } catch {
-    field.focus();
-    field.select();
-    key = "link_by_hand";
-  }
+  const key = (await window.emotion.copy(field)) ? "link_copied" : "link_by_hand";
   said.textContent = window.emotion.say(key);
 });
 window.emotion.translate(element);
