@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emotion import prosody
+from emotion import noise, prosody
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import FRAME, HOP, voiced_span
@@ -320,6 +320,7 @@ class SpeechRecogniser(SpeechReader):
 
     @torch.inference_mode()
     def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
+        samples = noise.reduced(samples, voice)
         x, mel = features(samples, self.banks, voice), encoder_input(samples, self.banks, voice)
         parts = []
         for i in range(0, len(starts), BATCH):

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import soxr
-import torch
 from scipy.signal import butter, fftconvolve, sosfilt
 
 import emotion
@@ -20,7 +19,6 @@ from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES, mood
 from emotion.media import SAMPLE_RATE
 from emotion.readings import Frame, Reading
-from emotion.speech import encoder_input, features, filter_banks
 from emotion.training import datasets, evaluation, export, fusion, metrics, speech
 from emotion.training.experiments import run
 
@@ -76,7 +74,7 @@ def check_speech() -> list[dict[str, Any]]:
     tested = np.flatnonzero(folds >= 0)
     rows, before = [], None
     for name, condition in CONDITIONS.items():
-        heard = _heard([examples[i].item for i in tested], condition, encoder)
+        heard = speech.heard((condition(examples[i].item, np.random.default_rng(n)) for n, i in enumerate(tested)), encoder)
         logits = np.zeros((len(tested), len(LABELS)), np.float32)
         for fold, committee in members.items():
             chosen = np.flatnonzero(folds[tested] == fold)
@@ -103,16 +101,6 @@ def _voice_row(name: str, logits: np.ndarray, labels: np.ndarray, before: float 
         "difference": "" if before is None else f"{figures['uar'] - before:+.3f}",
         "lowest recall": f"{LABELS[lowest]} {recalls[lowest]:.2f}",
     }
-
-
-@torch.inference_mode()
-def _heard(recordings: list[np.ndarray], condition: Callable, encoder: speech.SpeakerEncoder) -> speech.Clips:
-    banks, frames, states = filter_banks(), [], []
-    for number, samples in enumerate(recordings):
-        sound = condition(samples, np.random.default_rng(number)).astype(np.float32)
-        frames.append([features(sound, banks)])
-        states.append([encoder(encoder_input(sound, banks)[None])[0]])
-    return speech.Clips(frames, states)
 
 
 # --- text ----------------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def speech_protocols() -> list[dict[str, Any]]:
     def logits(name: str, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
         chosen, tested = np.flatnonzero(inside), np.flatnonzero(outside)
         members = speech.fit_members(clips.only(chosen), labels[chosen], speech.RECIPE, f"protocol{{}}-{name}")
-        return speech.logits(members, clips.only(tested))
+        return speech.logits(members, speech.heard((examples[i].item for i in tested), encoder))
 
     of_shared = logits("random", acted & ~shared, shared)
     of_other = logits("ravdess", acted, ~acted)

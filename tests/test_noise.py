@@ -1,0 +1,65 @@
+"""Noise taken out of recordings: laws on a known voice in a known noise."""
+
+import numpy as np
+import pytest
+
+from emotion import noise, prosody
+from emotion.media import SAMPLE_RATE
+from tests.test_prosody import voice
+
+
+def spoken(words=3):
+    """Words of 0.6 s with pauses of 0.3 s between."""
+    pause = np.zeros(3 * SAMPLE_RATE // 10, np.float32)
+    return np.concatenate([pause, *(part for _ in range(words) for part in (voice(160, 0.6, vibrato=2.0), pause))])
+
+
+def hiss(n, snr_db, fall=0.0):
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(n))
+    sound = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 10) ** fall, n)
+    return (sound / sound.std() * spoken().std() * 10 ** (-snr_db / 20)).astype(np.float32)
+
+
+def reduced(samples):
+    return noise.reduced(samples, prosody.measure(samples))
+
+
+def error_db(samples, clean):
+    return 10 * np.log10(np.mean((samples - clean) ** 2) / np.mean(clean**2))
+
+
+@pytest.mark.parametrize("snr_db", [5, 10, 15])
+@pytest.mark.parametrize("fall", [0.0, 0.5])
+def test_less_noise_and_the_same_voice(snr_db, fall):
+    clean = spoken()
+    noisy = clean + hiss(len(clean), snr_db, fall)
+    cleaned = reduced(noisy)
+    assert cleaned.dtype == np.float32 and len(cleaned) == len(noisy)
+    assert error_db(cleaned, clean) < error_db(noisy, clean) - 3
+    quiet = slice(SAMPLE_RATE // 20, SAMPLE_RATE // 5)
+    assert np.std(cleaned[quiet]) < np.std(noisy[quiet]) * 10 ** (-7 / 20)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        spoken(),
+        spoken() + hiss(len(spoken()), 35),
+        voice(160, 2.0, vibrato=2.0) + hiss(2 * SAMPLE_RATE, 10)[: 2 * SAMPLE_RATE],
+        np.zeros(SAMPLE_RATE, np.float32),
+        np.zeros(0, np.float32),
+        spoken()[:100],
+    ],
+    ids=["clean", "nearly clean", "no pause to know the noise by", "silence", "empty", "shorter than a frame"],
+)
+def test_what_is_left_as_it_was(samples):
+    assert np.array_equal(reduced(samples), samples)
+
+
+def test_each_minute_has_its_own_noise():
+    clean = np.tile(spoken(20), 5)[: 90 * SAMPLE_RATE]
+    noisy = clean.copy()
+    noisy[60 * SAMPLE_RATE :] += hiss(30 * SAMPLE_RATE, 10)
+    cleaned = reduced(noisy)
+    assert np.array_equal(cleaned[: 60 * SAMPLE_RATE], clean[: 60 * SAMPLE_RATE])
+    assert error_db(cleaned[60 * SAMPLE_RATE :], clean[60 * SAMPLE_RATE :]) < -13
