@@ -51,9 +51,11 @@ def _through_rate(hertz: int) -> Callable[[np.ndarray, np.random.Generator], np.
     return lambda samples, rng: soxr.resample(soxr.resample(samples, SAMPLE_RATE, hertz), hertz, SAMPLE_RATE)
 
 
+NOT_CLEANED = "the same, were it not taken out"
 CONDITIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "as recorded": lambda samples, rng: samples,
     f"white noise, {SNR_DB:.0f} dB under the recording": _noisy,
+    NOT_CLEANED: _noisy,
     f"telephone band, {TELEPHONE_HZ[0]} to {TELEPHONE_HZ[1]} Hz": _telephone,
     f"room, {REVERBERATION_S} s of reverberation": _room,
     f"{QUIETER_DB:.0f} dB quieter": lambda samples, rng: samples * 10 ** (-QUIETER_DB / 20),
@@ -74,7 +76,8 @@ def check_speech() -> list[dict[str, Any]]:
     tested = np.flatnonzero(folds >= 0)
     rows, before = [], None
     for name, condition in CONDITIONS.items():
-        heard = speech.heard((condition(examples[i].item, np.random.default_rng(n)) for n, i in enumerate(tested)), encoder)
+        recordings = (condition(examples[i].item, np.random.default_rng(n)) for n, i in enumerate(tested))
+        heard = speech.heard(recordings, encoder, cleaned=name != NOT_CLEANED)
         logits = np.zeros((len(tested), len(LABELS)), np.float32)
         for fold, committee in members.items():
             chosen = np.flatnonzero(folds[tested] == fold)

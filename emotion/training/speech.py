@@ -279,13 +279,13 @@ def prepare(examples: list[Example], variants: int, encoder: SpeakerEncoder, see
 
 
 @torch.inference_mode()
-def heard(recordings: Iterable[np.ndarray], encoder: SpeakerEncoder) -> Clips:
-    """Recordings as the product reads them, without their steady noise."""
+def heard(recordings: Iterable[np.ndarray], encoder: SpeakerEncoder, cleaned: bool = True) -> Clips:
+    """Recordings as the product reads them, or with their steady noise left in them."""
     banks, frames, states = filter_banks(), [], []
     for samples in recordings:
         samples = samples.astype(np.float32)
         voice = prosody.measure(samples)
-        samples = noise.reduced(samples, voice)
+        samples = noise.reduced(samples, voice) if cleaned else samples
         frames.append([features(samples, banks, voice)])
         states.append([encoder(encoder_input(samples, banks, voice)[None])[0]])
     return Clips(frames, states)
