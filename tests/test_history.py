@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from emotion.labels import LABELS, MODALITIES
-from emotion.page import settings, texts
+from emotion.page import examples, settings, texts
 from emotion.page.history import Entry, History
 from emotion.readings import Analysis
 
@@ -127,6 +127,19 @@ def test_weights_and_words_update_the_row_of_their_analysis(open_page, film):
     assert after["transcript"]["text"] == FURIOUS and cell(row, "time") == time
     type_text(page, GLAD)
     assert [cell(row, "source") for row in rows(page, 2)] == ["Text", "Upload"]
+
+
+def test_examples_are_told_apart_by_what_their_buttons_say(open_page, browser, german):
+    for within, count in ((browser, 5), (german, 2)):
+        page = open_page(within=within)
+        buttons = page.locator("#examples button").all()[-count:]
+        for done, button in enumerate(buttons):
+            button.click()
+            rows(page, done + 1)
+        named = [cell(row, "source") for row in reversed(rows(page, count))]
+        assert named == [button.inner_text() for button in buttons]
+        assert len(set(named)) == count
+    assert named[-1] == f"„{examples.SENTENCES[-1]}“"
 
 
 def test_two_are_compared_by_the_numbers_that_they_hold(open_page):

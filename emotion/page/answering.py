@@ -48,6 +48,10 @@ class Source:
     arguments: Callable[[Any], dict[str, Any]]
     empty: str  # key of what to say when there is nothing to analyse
     path: bool = True  # whether the component's value names a file
+    title: Callable[[Say], str] | None = None  # what this visit's analyses call it: by default as its tab is called
+
+    def called(self, say: Say) -> str:
+        return self.title(say) if self.title else say(f"tab_{self.name}")
 
 
 class Session:
@@ -106,7 +110,7 @@ class Session:
                 analysis = self.analyzer.with_weights(analysis, chosen)
                 updates = self.panel.show(say, analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
-            entry = Entry(replace(analysis, media=Media()), source.name)
+            entry = Entry(replace(analysis, media=Media()), source.called(say))
             if run != runs.latest:  # something else was handed in meanwhile: this answer is one for the history alone
                 return {**dict.fromkeys(self._outputs, gr.skip()), self.history.component: self.history.value(entry)}
             return {**updates, **self._keep(entry)}

@@ -94,12 +94,10 @@ const lowest = (value) => value < MOOD_WORDS[0][0]; // its colour is too dark fo
 const moodName = (value) => say(`mood_${moodWord(value).replaceAll(" ", "_")}`);
 const labelName = (label) => say(`label_${label}`);
 const partName = (name) => say(`name_${name}`);
-const NO_TABS = { snapshot: "snapshot", example: "source_example" }; // sources that are no tab of their own
-const sourceName = (source) => say(NO_TABS[source] ?? `tab_${source}`);
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 const clock = (entry) => new Date(entry.time).toLocaleTimeString(language(), { hourCycle: "h23" });
-const what = (entry) => `${clock(entry)}, ${sourceName(entry.source)}`;
+const what = (entry) => `${clock(entry)}, ${entry.source}`;
 const partsOf = (analysis) => MODALITIES.filter((name) => name in analysis.modalities);
 const countedOf = (analysis) => partsOf(analysis).filter((name) => analysis.modalities[name].weight > 0);
 

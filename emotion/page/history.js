@@ -40,7 +40,7 @@ function fill(entry) {
   const row = rowOf(entry);
   const parts = countedOf(analysis);
   one(".time", row).textContent = clock(entry);
-  one(".source", row).textContent = sourceName(entry.source);
+  one(".source", row).textContent = entry.source;
   one(".mood", row).replaceChildren(...moodOf(analysis));
   one(".label", row).replaceChildren(...labelOf(analysis));
   one(".agreement", row).textContent = parts.length > 1 ? analysis.agreement.toFixed(2) : "–";

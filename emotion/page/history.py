@@ -26,7 +26,7 @@ SCRIPTS = ("download.js", "entries.js", "report.js", "history.js")
 
 @dataclass(frozen=True)
 class Entry:
-    """An answer and the source that it came from. What changes it later, weights or words, leaves its ``id``."""
+    """An answer and what the visitor knows its source as. What changes it later, weights or words, leaves its ``id``."""
 
     analysis: Analysis
     source: str

@@ -41,7 +41,7 @@ const report = (() => {
       "main",
       {},
       html("h1", {}, say("report_title")),
-      quiet([time, sourceName(entry.source), ...length].join(" · ")),
+      quiet([time, entry.source, ...length].join(" · ")),
       html("p", { class: "notice" }, say("report_notice")),
       answer(analysis),
       ...cautions(analysis),
