@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from emotion.labels import LABELS, MODALITIES
-from emotion.page import examples, settings, texts
+from emotion.page import examples, settings, wording
 from emotion.page.history import Entry, History
+from emotion.page.texts import Say
 from emotion.readings import Analysis
 
 from . import test_page
@@ -17,7 +18,7 @@ from .clips import spoken_video
 from .conftest import MEDIA
 from .test_api import call
 from .test_page import ANSWER_MS, PHONE, answered, hand_in, headline, set_weight, show, type_text, wider_than_window
-from .test_timeline import TEN_MINUTES, made_up
+from .test_timeline import ENGLISH, TEN_MINUTES, made_up
 
 launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page
 
@@ -57,6 +58,14 @@ def taken(page, row, kind: str) -> str:
 
 def analysis(page, row) -> dict:
     return json.loads(taken(page, row, "json"))
+
+
+def why(page, row, language: str) -> str:
+    """The sentences with which the page explains its answer, which is the row's."""
+    said = page.locator("#headline p").inner_text()
+    agreement = wording.agreement(Say(language), Analysis.from_dict(analysis(page, row)))
+    assert said.endswith(f" {agreement}")
+    return said.removesuffix(agreement)
 
 
 def cell(row, name: str) -> str:
@@ -211,9 +220,9 @@ def test_moved_weights_leave_the_json_what_the_package_gives_out(open_page, film
 
 def test_a_moved_weight_sends_only_what_it_changes(photograph):
     entry, history = Entry(made_up(TEN_MINUTES, photograph), "upload"), History()
-    sent = history.fusion_value(entry)
+    sent = history.fusion_value(ENGLISH, entry)
     assert sent["id"] == entry.id and set(sent["weights"]) == set(entry.analysis.modalities)
-    sizes = [len(json.dumps(value)) for value in (history.value(entry), sent)]
+    sizes = [len(json.dumps(value)) for value in (history.value(ENGLISH, entry), sent)]
     print(f"ten minutes as JSON: {sizes} bytes, whole and after a weight")
     assert sizes[1] < sizes[0] / 20
 
@@ -228,6 +237,7 @@ def test_what_counts_for_nothing_is_not_said_to_agree(open_page, film):
     assert (cell(row, "read"), cell(row, "agreement")) == ("Words", "–")
     said = taken(page, row, "report")
     assert "Read from one part alone: Words." in said and "Agreement of the parts" not in said
+    assert why(page, row, "en") in said and "counted most (" not in said
 
 
 # --- files
@@ -274,6 +284,7 @@ def test_the_report_opens_offline_and_holds_the_numbers_and_no_media(open_page, 
     said = report.locator("body").inner_text()
     assert report.title() and report.locator("html").get_attribute("lang") == "en"
     assert f"{one['mood']:.2f}" in said and f"{one['agreement']:.2f} of 1" in said and one["transcript"]["text"] in said
+    assert report.locator(".answer p").inner_text().startswith(why(page, row, "en") + "Agreement")
     tables = report.locator("table.bars").all()
     readings = [one, *one["modalities"].values()]
     for table, reading in zip(tables, readings, strict=True):
@@ -453,8 +464,9 @@ def test_a_german_browser_is_spoken_to_in_german(open_page, german, tmp_path):
     report = opened_alone(page, taken(page, glad, "report"), tmp_path)
     assert report.locator("html").get_attribute("lang") == "de"
     assert "kein Einblick in Gefühle" in report.locator("body").inner_text()
+    assert why(page, glad, "de") in report.locator(".answer p").inner_text()
     report.close()
-    assert texts.Say("de")("said_no_word") in taken(page, unread, "report")  # the package's own sentence
+    assert Say("de")("said_no_word") in taken(page, unread, "report")  # the package's own sentence
 
 
 # --- the link

@@ -1,4 +1,5 @@
-// The analyses of this visit, oldest first, as {id, time, source, analysis}: kept by the browser for as long as its tab is open, or
+// The analyses of this visit, oldest first, as {id, time, source, analysis, why, cautions}, the last two sentences in the visitor's
+// language: kept by the browser for as long as its tab is open, or
 // in memory where it keeps nothing. Before it stand fusion.js and the constants of history.py.
 const PREFIX = "emotion-analysis:";
 const MOST = 50;
@@ -20,7 +21,8 @@ const entries = (() => {
   function usable(key) {
     try {
       const entry = JSON.parse(sessionStorage.getItem(key));
-      if ("mood" in entry.analysis && entry.analysis.modalities.constructor === Object) return [entry];
+      const { analysis, why, cautions } = entry;
+      if ("mood" in analysis && analysis.modalities.constructor === Object && [why, cautions].every(Array.isArray)) return [entry];
     } catch {
       // not even an object
     }
@@ -57,9 +59,9 @@ const entries = (() => {
     kept: () => kept,
 
     // Takes a new analysis, or what an old one became; says whether others had to go.
-    put({ id, source, analysis }) {
-      const before = all.find((entry) => entry.id === id);
-      const entry = { id, time: before?.time ?? new Date().toISOString(), source, analysis };
+    put(value) {
+      const before = all.find(({ id }) => id === value.id);
+      const entry = { ...value, time: before?.time ?? new Date().toISOString() };
       all = before ? all.map((other) => (other === before ? entry : other)) : [...all, entry];
       const count = all.length;
       if (count > MOST) drop(all[0]);
@@ -68,14 +70,14 @@ const entries = (() => {
     },
 
     // What other weights made of the analysis with this id: the fused values, the modalities' weights and the timeline's moods.
-    weigh({ id, fusion, weights, moods }) {
+    weigh({ id, fusion, weights, moods, ...told }) {
       const { source, analysis } = all.find((entry) => entry.id === id) ?? {};
       if (!analysis || moods.length !== (analysis.timeline?.length ?? 0)) return false; // gone, or of another text by now
       const parts = Object.entries(analysis.modalities);
       if (parts.some(([name]) => !(name in weights))) return false;
       const modalities = Object.fromEntries(parts.map(([name, part]) => [name, { ...part, weight: weights[name] }]));
       const timeline = analysis.timeline?.map((span, i) => ({ ...span, mood: moods[i] })) ?? null;
-      return this.put({ id, source, analysis: { ...analysis, ...fusion, modalities, timeline } });
+      return this.put({ id, source, analysis: { ...analysis, ...fusion, modalities, timeline }, ...told });
     },
 
     clear: () => all.forEach(drop),
@@ -117,17 +119,6 @@ function agreementOf(analysis) {
   if (!parts.length) return "";
   if (parts.length === 1) return say("history_alone", { part: partName(parts[0]) });
   return say(analysis.mixed ? "history_mixed" : "history_agree", { agreement: analysis.agreement.toFixed(2) });
-}
-
-// A warning of the package, which speaks English, by its pattern in the page's table, as texts.py does it.
-function warning(english) {
-  const texts = window.gradio_config.i18n_translations.en;
-  for (const key of Object.keys(texts).filter((name) => name.startsWith("said_"))) {
-    const pattern = texts[key].replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/{(\w+)}/g, "(?<$1>.+?)");
-    const found = new RegExp(`^${pattern}$`, "s").exec(english);
-    if (found) return say(key, found.groups);
-  }
-  return english;
 }
 
 // --- files

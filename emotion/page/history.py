@@ -13,9 +13,9 @@ import gradio as gr
 from emotion.analyzer import TIMELINE_FROM_S
 from emotion.figures import COLOURS
 from emotion.labels import LABELS, MODALITIES
-from emotion.page import assets
+from emotion.page import assets, explanation
 from emotion.page.compare import SETS, fusion_script, label_row
-from emotion.page.texts import element
+from emotion.page.texts import Say, element
 from emotion.readings import Analysis
 
 COLUMNS = ("time", "source", "mood", "label", "agreement", "read", "length", "take")
@@ -45,10 +45,10 @@ class History:
             elem_id="history",
         )
 
-    def value(self, entry: Entry) -> dict[str, Any]:
-        return {"id": entry.id, "source": entry.source, "analysis": entry.analysis.to_dict()}
+    def value(self, say: Say, entry: Entry) -> dict[str, Any]:
+        return {"id": entry.id, "source": entry.source, "analysis": entry.analysis.to_dict(), **_told(say, entry.analysis)}
 
-    def fusion_value(self, entry: Entry) -> dict[str, Any]:
+    def fusion_value(self, say: Say, entry: Entry) -> dict[str, Any]:
         """What changes with the weights, for the script to put into what it has of the entry."""
         whole = entry.analysis.to_dict()
         return {
@@ -56,7 +56,13 @@ class History:
             "fusion": {key: whole[key] for key in FUSED},
             "weights": {name: reading["weight"] for name, reading in whole["modalities"].items()},
             "moods": [span["mood"] for span in whole["timeline"] or ()],
+            **_told(say, entry.analysis),
         }
+
+
+def _told(say: Say, analysis: Analysis) -> dict[str, list[str]]:
+    """What the page says of an answer in the visitor's language beside its numbers: why it came out so, and what to be careful about."""
+    return {"why": explanation.sentences(say, analysis), "cautions": [say.sentence(warning) for warning in analysis.warnings]}
 
 
 def _constants() -> str:

@@ -43,8 +43,8 @@ const report = (() => {
       html("h1", {}, say("report_title")),
       quiet([time, entry.source, ...length].join(" · ")),
       html("p", { class: "notice" }, say("report_notice")),
-      answer(analysis),
-      ...cautions(analysis),
+      answer(entry),
+      ...cautions(entry),
       ...bodies(analysis),
       ...said(analysis),
       ...timeline(analysis),
@@ -55,19 +55,19 @@ const report = (() => {
     return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
   }
 
-  function answer(analysis) {
+  function answer({ analysis, why }) {
     const { mood: value } = analysis;
     if (value === null) return section(sentence(analysis));
     const colour = { class: lowest(value) ? "score lowest" : "score", style: `background: ${moodColour(value)}` };
     const score = html("div", colour, value.toFixed(2), html("small", {}, say("of_5")));
-    const words = html("div", {}, html("h2", {}, sentence(analysis)), html("p", {}, agreementOf(analysis)));
+    const told = [...why, agreementOf(analysis)].join(" ");
+    const words = html("div", {}, html("h2", {}, sentence(analysis)), html("p", {}, told));
     return html("section", { class: "answer" }, score, words);
   }
 
-  function cautions({ warnings }) {
-    if (!warnings.length) return [];
-    const list = html("ul", {}, ...warnings.map((text) => html("li", {}, warning(text))));
-    return [section(say("report_cautions"), list)];
+  function cautions({ cautions: told }) {
+    if (!told.length) return [];
+    return [section(say("report_cautions"), html("ul", {}, ...told.map((text) => html("li", {}, text))))];
   }
 
   // --- the fusion and each modality
