@@ -309,11 +309,12 @@ def _finished(figure: go.Figure, height: int, margin: dict[str, int]) -> go.Figu
     )
 
 
-def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float]) -> go.Figure:
+def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float], names: Mapping[str, str]) -> go.Figure:
     """How often the fusion names readings right for each weighing of the three: a heat map, voice having what text and face leave.
 
     ``grid``: of each point ``weights`` (text, speech, face), summing to 1, ``uar`` and whether it is ``allowed``; ``chosen``: the
-    weights in use.
+    weights in use; ``names``: what the axes ``text`` and ``face`` and the marks ``barred`` and ``chosen`` are called, and what a
+    ``point`` says, with plotly's x, y and z for its numbers.
     """
     text, _, face = (np.array([point["weights"][i] for point in grid]) for i in range(3))
     xs, ys = np.unique(text.round(6)), np.unique(face.round(6))
@@ -329,14 +330,14 @@ def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float
                 z=uar,
                 colorscale="Viridis",
                 colorbar={"title": {"text": "UAR"}, "thickness": 14, "x": 1.0},
-                hovertemplate="words %{x:.2f}, face %{y:.2f}, voice the rest<br>UAR %{z:.3f}<extra></extra>",
+                hovertemplate=f"{names['point']}<extra></extra>",
             ),
             go.Scatter(
                 x=text[barred],
                 y=face[barred],
                 mode="markers",
                 marker={"symbol": "x", "size": 7, "color": "white", "line": {"color": INK, "width": 1}},
-                name="empty words would cost a voice over 3 points",
+                name=names["barred"],
                 hoverinfo="skip",
             ),
             go.Scatter(
@@ -344,14 +345,14 @@ def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float
                 y=[chosen["face"] / total],
                 mode="markers",
                 marker={"symbol": "star", "size": 16, "color": "#ff6f91", "line": {"color": "white", "width": 1}},
-                name="in use",
+                name=names["chosen"],
                 hoverinfo="skip",
             ),
         ]
     )
     figure.update_layout(
-        xaxis={"title": {"text": "weight of the words"}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
-        yaxis={"title": {"text": "weight of the face"}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
+        xaxis={"title": {"text": names["text"]}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
+        yaxis={"title": {"text": names["face"]}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
         legend={"orientation": "h", "y": -0.25},
     )
     return _finished(figure, height=460, margin={"l": 60, "r": 10, "t": 20, "b": 40})

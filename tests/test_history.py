@@ -236,7 +236,7 @@ def test_what_counts_for_nothing_is_not_said_to_agree(open_page, film):
     weighed(page, "face", "0", "0.00")
     assert (cell(row, "read"), cell(row, "agreement")) == ("Words", "–")
     said = taken(page, row, "report")
-    assert "Read from one part alone: Words." in said and "Agreement of the parts" not in said
+    assert "Read from the words alone." in said and "Agreement" not in said
     assert why(page, row, "en") in said and "counted most (" not in said
 
 

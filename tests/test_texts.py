@@ -27,6 +27,13 @@ def test_every_language_says_it_with_the_same_fields(key):
     assert len({tuple(sorted(re.findall(r"{(\w+)}", text))) for text in said.values()}) == 1
 
 
+def test_nothing_stands_under_two_keys():
+    keys: dict[tuple, list[str]] = {}
+    for key, said in TABLE.items():
+        keys.setdefault(tuple(said.values()), []).append(key)
+    assert [alike for alike in keys.values() if len(alike) > 1] == [["label_neutral", "mood_neutral", "intensity_neutral"]]
+
+
 @pytest.mark.parametrize(
     ("asked", "answered"),
     [

@@ -327,7 +327,7 @@ def test_it_speaks_german(filmed_page, launch, read):
     assert detail(page)["when"] == "0 bis 2 s"
     assert reading(page) == expected(read["timeline"][0], say)
     text = page.locator("#timeline").inner_text()
-    for key in ("timeline_heading", "timeline_mood", "together", "timeline_table", "name_text", "label_surprise"):
+    for key in ("timeline_heading", "mood_short", "together", "timeline_table", "name_text", "label_surprise"):
         assert say(key) in text
     assert (
         page.get_by_role("slider", name=say("timeline_cursor")).get_attribute("aria-valuetext").startswith("0 bis 2 s: Stimmung")

@@ -75,7 +75,7 @@ function drawSet(set, result) {
     const input = slider(set, modality);
     const share = result.shares[modality];
     const weight = Number(input.value).toFixed(2);
-    const [worth, spoken] = share === undefined ? [say("compare_unread"), weight]
+    const [worth, spoken] = share === undefined ? [say("not_read"), weight]
       : [`${weight} → ${percent(share)}`, say("compare_weight_share", { weight, share: percent(share) })];
     one(`[data-modality="${modality}"] .worth`, column[set]).textContent = worth;
     input.setAttribute("aria-valuetext", spoken);
@@ -90,15 +90,12 @@ function drawSet(set, result) {
 
 function headline({ mood, label, probabilities }) {
   const word = say(`mood_${moodWord(mood).replace(" ", "_")}`);
-  return capital(say("compare_reading", { mood: word, label: say(`label_${label}`), share: percent(probabilities[label]) }));
+  return capital(say("answer", { mood: word, label: say(`label_${label}`), share: percent(probabilities[label]) }));
 }
 
 function remark(result) {
-  const agreement = result.agreement.toFixed(2);
   if (result.equalised) return say("compare_equalised");
-  if (result.mixed) return say("compare_mixed", { agreement });
-  const counted = MODALITIES.filter((name) => result.shares[name] > 0);
-  return counted.length === 1 ? say(`compare_alone_${counted[0]}`) : say("compare_agreement", { agreement });
+  return agreed(result, MODALITIES.filter((name) => result.shares[name] > 0));
 }
 
 function drawScale({ A, B }) {

@@ -16,6 +16,7 @@ from emotion.readings import Analysis, named
 from emotion.weights import fusion_weight
 
 SETS = ("A", "B")
+SCRIPTS = ("download.js", "votes.js", "sides.js", "compare.js")
 
 
 class Comparison:
@@ -26,7 +27,7 @@ class Comparison:
         self.component = gr.HTML(
             html_template=_markup(),
             css_template=assets.read("compare.css"),
-            js_on_load=fusion_script() + assets.read("download.js") + assets.read("votes.js") + assets.read("compare.js"),
+            js_on_load=fusion_script() + "".join(map(assets.read, SCRIPTS)),
             apply_default_css=False,
             elem_id="compare",
         )
@@ -62,7 +63,7 @@ def fusion_script() -> str:
 def _markup() -> str:
     sets = "".join(map(_set, SETS))
     reasons = "".join(element("p", f"compare_absent_{name}", f'id="compare-reason-{name}"') for name in MODALITIES)
-    heads = "".join(element("th", f"compare_{head}", 'scope="col"') for head in ("emotion", "bars", "change"))
+    heads = "".join(element("th", key, 'scope="col"') for key in ("emotion", "compare_bars", "compare_change"))
     votes = "".join(f'<button type="button" data-vote="{name}">{name}</button>' for name in SETS)
     return f"""<details class="comparison" hidden><summary>{element("h3", "compare_title")}</summary>
 {element("p", "compare_lead", 'class="quiet"')}

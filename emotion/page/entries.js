@@ -111,14 +111,12 @@ function lengthOf(seconds) {
 function sentence(analysis) {
   if (analysis.mood === null) return say("no_mood");
   const share = percent(analysis.probabilities[analysis.label]);
-  return capital(say("history_says", { mood: moodName(analysis.mood), label: labelName(analysis.label), share }));
+  return capital(say("answer", { mood: moodName(analysis.mood), label: labelName(analysis.label), share }));
 }
 
 function agreementOf(analysis) {
   const parts = countedOf(analysis);
-  if (!parts.length) return "";
-  if (parts.length === 1) return say("history_alone", { part: partName(parts[0]) });
-  return say(analysis.mixed ? "history_mixed" : "history_agree", { agreement: analysis.agreement.toFixed(2) });
+  return parts.length ? agreed(analysis, parts) : "";
 }
 
 // --- files

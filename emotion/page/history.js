@@ -112,7 +112,7 @@ function drawSide(place, side, entry) {
 
 // Differences are those of the numbers that stand beside them.
 function drawPart(row, a, b) {
-  [a, b].forEach((value, i) => (one(`[data-set="${SIDES[i]}"]`, row).textContent = value?.toFixed(2) ?? say("history_not_read")));
+  [a, b].forEach((value, i) => (one(`[data-set="${SIDES[i]}"]`, row).textContent = value?.toFixed(2) ?? say("not_read")));
   const change = a === undefined || b === undefined ? null : hundred(b) - hundred(a);
   one(".change", row).textContent = change === null ? "–" : signed(change, Math.abs(change / 100).toFixed(2));
 }

@@ -18,10 +18,19 @@ from emotion.page.compare import SETS, fusion_script, label_row
 from emotion.page.texts import Say, element
 from emotion.readings import Analysis
 
-COLUMNS = ("time", "source", "mood", "label", "agreement", "read", "length", "take")
+COLUMNS = {  # with the key of what stands above it
+    "time": "history_time",
+    "source": "history_source",
+    "mood": "mood_short",
+    "label": "emotion",
+    "agreement": "history_agreement",
+    "read": "history_read",
+    "length": "history_length",
+    "take": "history_take",
+}
 FILES = ("json", "csv", "report")
 FUSED = ("mood", "label", "probabilities", "agreement", "mixed", "warnings")  # of to_dict(): what changes with the weights
-SCRIPTS = ("download.js", "entries.js", "report.js", "history.js")
+SCRIPTS = ("download.js", "sides.js", "entries.js", "report.js", "history.js")
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,11 @@ def _constants() -> str:
 
 def _markup() -> str:
     # The roles stay where a narrow screen lays the rows out as a grid, which takes them from a table.
-    headings = "".join(element("th", f"history_{name}", 'scope="col" role="columnheader"') for name in ("compared", *COLUMNS))
-    cells = "".join(f'<td class="{name}" role="cell"></td>' for name in COLUMNS[1:-1])
+    above = ("history_compared", *COLUMNS.values())
+    headings = "".join(element("th", key, 'scope="col" role="columnheader"') for key in above)
+    cells = "".join(f'<td class="{name}" role="cell"></td>' for name in list(COLUMNS)[1:-1])
     buttons = "".join(element("button", f"history_{name}", f'type="button" data-take="{name}"') for name in FILES)
-    bars = "".join(element("th", key, 'scope="col"') for key in ("history_label", "compare_bars", "compare_change"))
+    bars = "".join(element("th", key, 'scope="col"') for key in ("emotion", "compare_bars", "compare_change"))
     return f"""<section class="comparison history" aria-labelledby="history-title" hidden>
 <div class="top">{element("h3", "history_title", 'id="history-title" tabindex="-1"')}
 {element("button", "compare_clear", 'type="button" class="clear"')}</div>

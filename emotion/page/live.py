@@ -104,7 +104,7 @@ def _stage() -> str:
     return f"""<div class="live" data-settings="{html.escape(json.dumps(settings))}">
 <div class="controls">
   {element("button", "live_start", 'type="button" class="start"')}
-  <label><input type="checkbox" class="microphone" checked> {element("span", "live_microphone")}</label>
+  <label><input type="checkbox" class="microphone" checked> {element("span", "tab_microphone")}</label>
   <label><input type="checkbox" class="camera" checked> {element("span", "live_camera")}</label>
   {element("span", "live_invitation", 'class="state" role="status"')}
 </div>

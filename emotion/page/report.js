@@ -116,7 +116,7 @@ const report = (() => {
   function said({ transcript, modalities }) {
     if (!transcript) return [];
     const { text, engine, confidence } = transcript;
-    const note = engine === "typed" ? say("report_typed") : say("report_heard", { engine, share: percent(confidence) });
+    const note = engine === "typed" ? say("as_typed") : say("as_heard", { engine, share: percent(confidence) });
     const parts = [html("p", { class: "said" }, text), quiet(note)];
     if (modalities.text?.words.length) parts.push(...words(modalities.text));
     return [section(say("what_was_said"), ...parts)];
@@ -130,7 +130,7 @@ const report = (() => {
       const style = `--colour: ${COLOURS[label]}; --share: ${(Math.abs(weight) / most).toFixed(2)}`;
       return [html("span", { class: weight < 0 ? "against" : "for", style, title: signed(hundred(weight)) }, word), " "];
     });
-    return [html("p", { class: "words" }, ...marked), quiet(say("report_words_key", { label: labelName(label) }))];
+    return [html("p", { class: "words" }, ...marked), quiet(capital(say("words_key", { label: labelName(label) })))];
   }
 
   // --- along time
@@ -198,7 +198,7 @@ const report = (() => {
   function models(analysis) {
     const rows = Object.entries(analysis.models).map(([role, { name, source, revision, calibrated }]) => {
       const checked = say(calibrated ? "calibrated" : "not_calibrated");
-      const facts = [source, say("report_revision", { revision }), checked].join(", ");
+      const facts = [source, `${say("revision")} ${revision}`, checked].join(", ");
       return html("tr", {}, heading(partName(role)), cell(`${name} (${facts})`));
     });
     return section(say("which_model"), html("table", {}, html("tbody", {}, ...rows)));

@@ -122,7 +122,7 @@ const times = ({ start, end }) => say("timeline_times", { start: seconds(start),
 function inWords(here) {
   if (here.mood === null) return `${times(here)}: ${say("timeline_nothing")}`;
   const parts = Object.entries(here.modalities).map(([name, part]) => `${say(`name_${name}`)} ${top(part).text}`);
-  return [`${times(here)}: ${say("timeline_mood")} ${here.mood.toFixed(2)}, ${moodWord(here.mood)}`, ...parts, wordsIn(here)].join(". ");
+  return [`${times(here)}: ${say("mood_short")} ${here.mood.toFixed(2)}, ${moodWord(here.mood)}`, ...parts, wordsIn(here)].join(". ");
 }
 
 function tell(here) {
@@ -158,7 +158,7 @@ function showPicture(moment) {
   if (image.dataset.time === String(nearest.time)) return;
   image.dataset.time = nearest.time;
   image.src = `data:image/jpeg;base64,${nearest.jpeg}`;
-  image.alt = one(".picture figcaption").textContent = say("timeline_picture", { time: seconds(nearest.time) });
+  image.alt = one(".picture figcaption").textContent = say("picture_at", { time: seconds(nearest.time) });
 }
 
 function showSound(here, moment) {

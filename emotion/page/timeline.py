@@ -136,7 +136,7 @@ def _markup() -> str:
 </div></details></div>"""
 
 
-_TABLE = ("timeline_from", "timeline_to", "timeline_mood", *(f"name_{name}" for name in MODALITIES))
+_TABLE = ("timeline_from", "timeline_to", "mood_short", *(f"name_{name}" for name in MODALITIES))
 
 
 def _mood_chart() -> str:
@@ -153,7 +153,7 @@ def _mood_chart() -> str:
     )
     ticks = "".join(f'<b style="--mood:{mood}">{mood}</b>' for mood in range(1, 6))
     return (
-        f'<div class="name moods">{element("span", "timeline_mood")}<div>{ticks}</div></div>'
+        f'<div class="name moods">{element("span", "mood_short")}<div>{ticks}</div></div>'
         f'<svg class="plot moods" preserveAspectRatio="none" aria-hidden="true"><g class="bands">{bands}</g>'
         f'<path class="halo"/><path class="line"/>{marks}</svg>'
     )

@@ -154,8 +154,9 @@ def transcript_note(say: Say, analysis: Analysis) -> str:
     if said is None:
         return say("note_no_text")
     if said.engine == "typed":
-        return say("note_typed")
-    return say("note_heard", engine=escape(said.engine), share=f"{said.confidence:.0%}")
+        return f"{say('as_typed')} {say('note_typed')}"
+    heard = say("as_heard", engine=escape(said.engine), share=f"{said.confidence:.0%}")
+    return f"{heard} {say('note_heard')}"
 
 
 def words(say: Say, analysis: Analysis) -> str:
@@ -216,7 +217,7 @@ def _figure(say: Say, view: View, still: bool) -> str:
     counted = "" if still else f"<br>{say('frame_counts', time=f'{view.time:.1f}', share=f'{view.weight:.0%}')}"
     swatch = f'<span class="swatch" style="background:{COLOURS[view.label]}"></span>'
     return (
-        f'<figure><img src="data:image/jpeg;base64,{view.jpeg}" alt="{say("frame", time=f"{view.time:.1f}")}">'
+        f'<figure><img src="data:image/jpeg;base64,{view.jpeg}" alt="{say("picture_at", time=f"{view.time:.1f}")}">'
         f"<figcaption>{swatch}{seen}{counted}</figcaption></figure>"
     )
 
