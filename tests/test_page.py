@@ -581,9 +581,9 @@ def test_the_line_about_the_models_says_what_is_missing_and_why():
     ready = dict.fromkeys(ROLES, "ready")
     assert not re.sub("<.*?>", "", wording.models_line(ENGLISH, ready))
     said = wording.models_line(
-        ENGLISH, ready | {"text": "downloading 43 %", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
+        ENGLISH, ready | {"text": "downloading 43%", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
     )
-    assert "words (downloading 43 %)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
+    assert "words (downloading 43%)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
     assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said and "speech to text" not in said.lower()
     assert "answers come without (broken)" in wording.models_line(ENGLISH, ready | {"speech": "failed: broken"})
     assert wording.is_loading("downloading") and not wording.is_loading("bundled: loading failed")

@@ -180,7 +180,7 @@ def expected(span: dict, say: Say = ENGLISH) -> dict:
 
 def top(part: dict, say: Say = ENGLISH) -> str:
     label = max(part["probabilities"], key=part["probabilities"].get)
-    return f"{say.label(label)} {int(100 * part['probabilities'][label] + 0.5)}%"
+    return f"{say.label(label)} {say.percent(part['probabilities'][label])}"
 
 
 def assert_shown(page, span: dict) -> None:

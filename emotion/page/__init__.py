@@ -67,7 +67,7 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT).set(**READABLE),
         "css": assets.read("style.css"),
         "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS | examples.BLOCKS | method.BLOCKS),
-        "head": f"<script>{assets.read('head.js')}</script>",
+        "head": f"<script>{assets.head('recorders.js')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.
         "app_kwargs": {"max_body_size": media.MAX_FILE_BYTES + 2**20, "openapi_url": None},

@@ -1,6 +1,5 @@
 """Two weightings of one answer side by side. The browser fuses them: no request, no model, and votes that never leave it."""
 
-import json
 from typing import Any
 
 import gradio as gr
@@ -16,7 +15,13 @@ from emotion.readings import Analysis, named
 from emotion.weights import fusion_weight
 
 SETS = ("A", "B")
-SCRIPTS = ("download.js", "votes.js", "sides.js", "compare.js")
+SCRIPTS = ("fusion.js", "download.js", "votes.js", "sides.js", "compare.js")
+FORMULA = {  # the constants of fusion.js
+    "VALENCE": [labels.VALENCE[label] for label in LABELS],
+    "LEAN": labels.LEAN,
+    "PULL": PULL,
+    "MIXED_SPREAD": MIXED_SPREAD,
+}
 
 
 class Comparison:
@@ -27,7 +32,7 @@ class Comparison:
         self.component = gr.HTML(
             html_template=_markup(),
             css_template=assets.read("compare.css"),
-            js_on_load=fusion_script() + "".join(map(assets.read, SCRIPTS)),
+            js_on_load=assets.component(*SCRIPTS, **FORMULA),
             apply_default_css=False,
             elem_id="compare",
         )
@@ -43,21 +48,6 @@ class Comparison:
             "fitted": {name: fusion_weight(choice) for name, choice in choices.items()},
             "models": {name: choice.name for name, choice in choices.items()},
         }
-
-
-def fusion_script() -> str:
-    """JavaScript with ``fuse(readings, weights)``, of the same constants as ``emotion.fusion``."""
-    constants = {
-        "MODALITIES": MODALITIES,
-        "LABELS": LABELS,
-        "VALENCE": [labels.VALENCE[label] for label in LABELS],
-        "LEAN": labels.LEAN,
-        "PULL": PULL,
-        "MIXED_SPREAD": MIXED_SPREAD,
-        "MOOD_WORDS": labels.MOOD_WORDS,  # the last ends at Infinity: JavaScript, though not JSON
-        "MOOD_COLOURS": MOOD_COLOURS,
-    }
-    return f"const CONSTANTS = {json.dumps(constants)};\n{assets.read('fusion.js')}"
 
 
 def _markup() -> str:

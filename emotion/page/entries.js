@@ -1,6 +1,6 @@
 // The analyses of this visit, oldest first, as {id, time, source, analysis, why, cautions}, the last two sentences in the visitor's
 // language: kept by the browser for as long as its tab is open, or
-// in memory where it keeps nothing. Before it stand fusion.js and the constants of history.py.
+// in memory where it keeps nothing. sides.js stands before it.
 const PREFIX = "emotion-analysis:";
 const MOST = 50;
 
@@ -86,18 +86,6 @@ const entries = (() => {
 
 // --- how they are said
 
-const { say, language } = window.emotion;
-
-const hundred = (value) => Math.round(100 * value);
-const signed = (number, text = Math.abs(number)) => (number ? (number > 0 ? "+" : "\u2212") : "") + text;
-const percent = (share) => new Intl.NumberFormat(language(), { style: "percent" }).format(share);
-const moodColour = (value) => CONSTANTS.MOOD_COLOURS[MOOD_WORDS.findIndex(([upper]) => value < upper)];
-const lowest = (value) => value < MOOD_WORDS[0][0]; // its colour is too dark for dark letters
-const moodName = (value) => say(`mood_${moodWord(value).replaceAll(" ", "_")}`);
-const labelName = (label) => say(`label_${label}`);
-const partName = (name) => say(`name_${name}`);
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
-
 const clock = (entry) => new Date(entry.time).toLocaleTimeString(language(), { hourCycle: "h23" });
 const what = (entry) => `${clock(entry)}, ${entry.source}`;
 const partsOf = (analysis) => MODALITIES.filter((name) => name in analysis.modalities);
@@ -106,12 +94,6 @@ const countedOf = (analysis) => partsOf(analysis).filter((name) => analysis.moda
 function lengthOf(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`;
-}
-
-function sentence(analysis) {
-  if (analysis.mood === null) return say("no_mood");
-  const share = percent(analysis.probabilities[analysis.label]);
-  return capital(say("answer", { mood: moodName(analysis.mood), label: labelName(analysis.label), share }));
 }
 
 function agreementOf(analysis) {

@@ -3,7 +3,6 @@
 The server keeps none of it but the latest answer, which weights and transcript change. The script draws ``Analysis.to_dict()``.
 """
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +10,9 @@ from typing import Any
 import gradio as gr
 
 from emotion.analyzer import TIMELINE_FROM_S
-from emotion.figures import COLOURS
 from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets, explanation
-from emotion.page.compare import SETS, fusion_script, label_row
+from emotion.page.compare import SETS, label_row
 from emotion.page.texts import Say, element
 from emotion.readings import Analysis
 
@@ -48,8 +46,8 @@ class History:
     def __init__(self):
         self.component = gr.HTML(
             html_template=_markup(),
-            css_template=assets.read("compare.css") + assets.read("history.css"),
-            js_on_load=fusion_script() + _constants() + "".join(map(assets.read, SCRIPTS)),
+            css_template=assets.read("compare.css", "history.css"),
+            js_on_load=assets.component(*SCRIPTS, TIMELINE_FROM_S=TIMELINE_FROM_S, REPORT_CSS=assets.read("report.css")),
             apply_default_css=False,
             elem_id="history",
         )
@@ -72,11 +70,6 @@ class History:
 def _told(say: Say, analysis: Analysis) -> dict[str, list[str]]:
     """What the page says of an answer in the visitor's language beside its numbers: why it came out so, and what to be careful about."""
     return {"why": explanation.sentences(say, analysis), "cautions": [say.sentence(warning) for warning in analysis.warnings]}
-
-
-def _constants() -> str:
-    constants = {"COLOURS": COLOURS, "TIMELINE_FROM_S": TIMELINE_FROM_S, "REPORT_CSS": assets.read("report.css")}
-    return "".join(f"const {name} = {json.dumps(value)};\n" for name, value in constants.items())
 
 
 def _markup() -> str:

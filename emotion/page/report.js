@@ -1,7 +1,6 @@
 // One analysis as a page of its own, which opens without a network: no script, no media, nothing from elsewhere. Whatever it says
 // is set as text or attribute of elements, never as HTML. entries.js stands before it.
 const report = (() => {
-  const SVG = "http://www.w3.org/2000/svg";
   const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
   const HEIGHT = 220, TOP = 10, BOTTOM = 34; // of the timeline, in pixels; it is as wide as the page, in percent
   const TICKS_S = [1, 2, 5, 10, 20, 30, 60, 120];
@@ -13,13 +12,6 @@ const report = (() => {
     face: { ...LINE, "stroke-dasharray": "10 4 2 4" },
   };
 
-  const filled = (node, attributes, children) => {
-    Object.entries(attributes).forEach(([name, value]) => node.setAttribute(name, value));
-    node.append(...children);
-    return node;
-  };
-  const html = (tag, attributes = {}, ...children) => filled(document.createElement(tag), attributes, children);
-  const svg = (tag, attributes = {}, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
   const cell = (content) => html("td", {}, content);
   const heading = (text) => html("th", { scope: "row" }, text);
   const section = (title, ...children) => html("section", {}, html("h2", {}, title), ...children);
@@ -57,11 +49,11 @@ const report = (() => {
 
   function answer({ analysis, why }) {
     const { mood: value } = analysis;
-    if (value === null) return section(sentence(analysis));
+    if (value === null) return section(answerOf(analysis));
     const colour = { class: lowest(value) ? "score lowest" : "score", style: `background: ${moodColour(value)}` };
     const score = html("div", colour, value.toFixed(2), html("small", {}, say("of_5")));
     const told = [...why, agreementOf(analysis)].join(" ");
-    const words = html("div", {}, html("h2", {}, sentence(analysis)), html("p", {}, told));
+    const words = html("div", {}, html("h2", {}, answerOf(analysis)), html("p", {}, told));
     return html("section", { class: "answer" }, score, words);
   }
 
@@ -97,7 +89,7 @@ const report = (() => {
   }
 
   function scale(value) {
-    const bands = CONSTANTS.MOOD_COLOURS.map((colour) => html("i", { style: `background: ${colour}` }));
+    const bands = MOOD_COLOURS.map((colour) => html("i", { style: `background: ${colour}` }));
     const mark = html("b", { style: `left: ${(25 * (value - 1)).toFixed(2)}%` });
     const name = `${value.toFixed(2)} ${say("of_5")}`;
     return html("div", { class: "scale", role: "img", "aria-label": name }, ...bands, mark);
