@@ -265,6 +265,16 @@ def test_the_last_of_two_that_are_handed_in_is_what_the_page_shows(open_page):
     assert "very good mood" in headline(page).lower()
 
 
+def test_plots_of_earlier_answers_are_forgotten(open_page):
+    page = open_page()
+    type_text(page, "What a day")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 3", timeout=ANSWER_MS)
+    page.evaluate("window.earlier = [...document.querySelectorAll('#gauge .js-plotly-plot, #fused .js-plotly-plot')]")
+    assert page.evaluate("earlier.length === 2 && earlier.every((plot) => plot._fullLayout && plot._responsiveChartHandler)")
+    type_text(page, "I am so glad that you came")
+    page.wait_for_function("earlier.every((plot) => !plot.isConnected && !plot._fullLayout && !plot._responsiveChartHandler)")
+
+
 def test_weights_that_are_moved_during_an_analysis_count(open_page):
     page = open_page()
     page.locator("#example_report").click()

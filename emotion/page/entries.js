@@ -1,6 +1,5 @@
 // The analyses of this visit, oldest first, as {id, time, source, analysis, why, cautions}, the last two sentences in the visitor's
-// language: kept by the browser for as long as its tab is open, or
-// in memory where it keeps nothing. sides.js stands before it.
+// language: kept by the browser for as long as its tab is open, or in memory where it keeps nothing. sides.js stands before it.
 const PREFIX = "emotion-analysis:";
 const MOST = 50;
 
