@@ -3,6 +3,8 @@
 Importing this file does nothing, as Python's spawned processes require.
 """
 
+import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -11,12 +13,14 @@ import time
 
 log = logging.getLogger("emotion.app")
 
+M_ARENA_MAX, ARENAS = -8, 2  # of glibc's malloc.h
 QUEUE_SIZE = 24  # events that wait, of all visitors; the next is told to try again
 
 
 def main() -> None:
     start = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: uploads are deleted, workers stopped
+    share_heaps()
     configure()
     offer_gpu()
     import emotion  # after configure(): Gradio and numba read the environment when they are imported
@@ -34,6 +38,13 @@ def main() -> None:
     finally:
         analyzer.close()
         temporary.sweep(temporary.folder(), max_age_s=0)  # uploads that broke off, which Gradio's own clearing does not know
+
+
+def share_heaps() -> None:
+    """Has all threads share two heaps. By default glibc makes eight for each core, and each keeps what it once held: 0.3 GB more."""
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with contextlib.suppress(AttributeError, TypeError):  # another C library, Windows
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def configure() -> None:

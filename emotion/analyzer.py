@@ -98,7 +98,7 @@ class Analyzer:
             threading.Thread(target=slot.warm, daemon=True).start()
 
     def status(self) -> dict[str, str]:
-        """Of each role: "waiting", "loading", "downloading 43 %", "ready", "bundled: why not better" or "failed: why"."""
+        """Of each role: "waiting", "loading", "downloading 43%", "ready", "bundled: why not better" or "failed: why"."""
         return {role: slot.state for role, slot in self.slots.items()}
 
     def close(self) -> None:

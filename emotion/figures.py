@@ -3,7 +3,7 @@
 Backgrounds are transparent and the text takes its colour from the page's style sheet. Only attributes that plotly.js 3 knows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ GRID = "rgba(128, 128, 128, 0.25)"
 INK = "#6b7280"  # of lines that lie on the page: grey, 4:1 on white and on black
 WAVE = "#4f7cac"
 ATTENTION = "#ff6f91"
+
+Percent = Callable[[float], str]  # how a share of 1 is written
 
 FONT = "Source Sans Pro, system-ui, sans-serif"
 
@@ -71,14 +73,15 @@ def mood_gauge(mood: float, word: str | None = None) -> go.Figure:
     return _finished(figure, height=230, margin={"l": 28, "r": 28, "t": 24, "b": 8})
 
 
-def probability_bars(probabilities: np.ndarray, names: Sequence[str] = LABELS) -> go.Figure:
-    """Seven horizontal bars in the order of LABELS, called by ``names``; ``probabilities`` (7,)."""
-    return _finished(go.Figure(_bars(probabilities, names)).update_layout(**_bar_axes()), height=230, margin=_bar_margin(names))
+def probability_bars(probabilities: np.ndarray, names: Sequence[str] = LABELS, percent: Percent = "{:.0%}".format) -> go.Figure:
+    """Seven horizontal bars in the order of LABELS, called by ``names``, with their figures by ``percent``; ``probabilities`` (7,)."""
+    bars = go.Figure(_bars(probabilities, names, percent))
+    return _finished(bars.update_layout(**_bar_axes()), height=230, margin=_bar_margin(names))
 
 
-def reading_figure(reading: Reading, names: Sequence[str] = LABELS) -> go.Figure:
-    """One modality: its own mood as a mark on the scale of 1 to 5, and its bars, called by ``names``."""
-    figure = go.Figure([*_scale(reading.mood), _bars(reading.probabilities, names)])
+def reading_figure(reading: Reading, names: Sequence[str] = LABELS, percent: Percent = "{:.0%}".format) -> go.Figure:
+    """One modality: its own mood as a mark on the scale of 1 to 5, and its bars as those of ``probability_bars``."""
+    figure = go.Figure([*_scale(reading.mood), _bars(reading.probabilities, names, percent)])
     figure.update_layout(
         **_bar_axes(),
         xaxis2={
@@ -192,17 +195,17 @@ def _bar_margin(names: Sequence[str]) -> dict[str, int]:
     return {"l": max(68, int(7.5 * max(map(len, names))) + 8), "r": 12, "t": 4, "b": 8}
 
 
-def _bars(probabilities: np.ndarray, names: Sequence[str]) -> go.Bar:
+def _bars(probabilities: np.ndarray, names: Sequence[str], percent: Percent) -> go.Bar:
     values = [round(float(p), 4) for p in probabilities]
     return go.Bar(
         x=values,
         y=list(names),
         orientation="h",
         marker={"color": [COLOURS[label] for label in LABELS]},
-        text=[f"{value:.0%}" for value in values],
+        text=list(map(percent, values)),
         textposition="outside",
         cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        hovertemplate="%{y}: %{text}<extra></extra>",
         showlegend=False,
     )
 
@@ -290,7 +293,7 @@ def _attention(voice: SpeechReading, name: str) -> go.Scatter:
         fill="tozeroy",
         fillcolor="rgba(255, 111, 145, 0.35)",
         name=name,
-        hovertemplate=f"{name} %{{y:.1%}}<extra></extra>",
+        hovertemplate=f"{name} %{{y:.3f}}<extra></extra>",
         yaxis="y3",
         showlegend=False,
     )
@@ -309,11 +312,12 @@ def _finished(figure: go.Figure, height: int, margin: dict[str, int]) -> go.Figu
     )
 
 
-def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float]) -> go.Figure:
+def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float], names: Mapping[str, str]) -> go.Figure:
     """How often the fusion names readings right for each weighing of the three: a heat map, voice having what text and face leave.
 
     ``grid``: of each point ``weights`` (text, speech, face), summing to 1, ``uar`` and whether it is ``allowed``; ``chosen``: the
-    weights in use.
+    weights in use; ``names``: what the axes ``text`` and ``face`` and the marks ``barred`` and ``chosen`` are called, and what a
+    ``point`` says, with plotly's x, y and z for its numbers.
     """
     text, _, face = (np.array([point["weights"][i] for point in grid]) for i in range(3))
     xs, ys = np.unique(text.round(6)), np.unique(face.round(6))
@@ -329,14 +333,14 @@ def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float
                 z=uar,
                 colorscale="Viridis",
                 colorbar={"title": {"text": "UAR"}, "thickness": 14, "x": 1.0},
-                hovertemplate="words %{x:.2f}, face %{y:.2f}, voice the rest<br>UAR %{z:.3f}<extra></extra>",
+                hovertemplate=f"{names['point']}<extra></extra>",
             ),
             go.Scatter(
                 x=text[barred],
                 y=face[barred],
                 mode="markers",
                 marker={"symbol": "x", "size": 7, "color": "white", "line": {"color": INK, "width": 1}},
-                name="empty words would cost a voice over 3 points",
+                name=names["barred"],
                 hoverinfo="skip",
             ),
             go.Scatter(
@@ -344,14 +348,14 @@ def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float
                 y=[chosen["face"] / total],
                 mode="markers",
                 marker={"symbol": "star", "size": 16, "color": "#ff6f91", "line": {"color": "white", "width": 1}},
-                name="in use",
+                name=names["chosen"],
                 hoverinfo="skip",
             ),
         ]
     )
     figure.update_layout(
-        xaxis={"title": {"text": "weight of the words"}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
-        yaxis={"title": {"text": "weight of the face"}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
+        xaxis={"title": {"text": names["text"]}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
+        yaxis={"title": {"text": names["face"]}, "range": [-0.03, 1.03], "gridcolor": GRID, "zeroline": False},
         legend={"orientation": "h", "y": -0.25},
     )
     return _finished(figure, height=460, margin={"l": 60, "r": 10, "t": 20, "b": 40})

@@ -112,12 +112,12 @@ class Slot:
 
     @property
     def state(self) -> str:
-        """One of "waiting", "loading", "downloading 43 %", "ready", "remote: name", "bundled: why" and "failed: why"."""
+        """One of "waiting", "loading", "downloading 43%", "ready", "remote: name", "bundled: why" and "failed: why"."""
         fetching = self._fetching
         if fetching is None:
             return self._state
         share = hub.share_fetched(fetching)
-        return "downloading" if share is None else f"downloading {share:.0%}".replace("%", " %")
+        return "downloading" if share is None else f"downloading {share:.0%}"
 
     def now(self) -> Serving | None:
         """What serves at this moment, None while nothing is loaded."""

@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
-from emotion.page.compare import fusion_script
+from emotion.page import assets
+from emotion.page.compare import FORMULA
 from emotion.readings import Reading, named, vector
 from emotion.weights import default_weights
 
@@ -40,9 +41,10 @@ STOPWATCH = """(kind) => {
 
 def in_browser(browser, cases: list) -> list[dict]:
     page = browser.new_page()
+    script = assets.head() + assets.component("fusion.js", **FORMULA)
     try:
         return page.evaluate(
-            f"(cases) => {{ {fusion_script()}; return cases.map(([readings, weights]) => fuse(readings, weights)) }}", cases
+            f"(cases) => {{ {script}; return cases.map(([readings, weights]) => fuse(readings, weights)) }}", cases
         )
     finally:
         page.close()

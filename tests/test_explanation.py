@@ -71,7 +71,7 @@ def test_what_decided_is_said_with_its_share(language):
     analysis = Analysis(fuse(readings, weights), readings)
     say = Say(language)
     decided, counted = explanation.sentences(say, analysis)
-    share = f"{analysis.fusion.shares['speech']:.0%}"
+    share = say.percent(analysis.fusion.shares["speech"])
     assert decided.startswith(say("most_speech", share=share, label=say.label("sad")))
     assert say("points_to", name=say("the_text"), label=say.label("happy")) in decided
     assert "glad" in counted and say("counted_speech", start="3.0", end="4.0") in counted and say("counted_mouth") in counted

@@ -10,6 +10,8 @@ import emotion
 from emotion import cli, figures
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
+from emotion.page.method import search_names
+from emotion.page.texts import Say
 from emotion.readings import InputError, Reading
 from emotion.training import fusion
 from emotion.training.fusion import GRID, Pairs
@@ -110,12 +112,13 @@ def test_other_arguments_are_refused(tmp_path):
 
 def test_the_simplex_shows_every_weighing_where_it_belongs():
     grid = [{"weights": shares, "uar": shares[0], "allowed": shares[0] < 0.5} for shares in GRID]
-    figure = figures.weight_simplex(grid, {"text": 1, "speech": 1, "face": 2})
+    figure = figures.weight_simplex(grid, {"text": 1, "speech": 1, "face": 2}, search_names(Say("de")))
     heat, barred, chosen = figure.data
     assert np.isfinite(heat.z).sum() == len(GRID)
     for text, _, face in GRID:
         row, column = np.searchsorted(heat.y, round(face, 6)), np.searchsorted(heat.x, round(text, 6))
         assert heat.z[row][column] == pytest.approx(text)
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("Gewicht der Worte", "Gewicht des Gesichts")
     assert min(barred.x) == 0.5 and (chosen.x[0], chosen.y[0]) == (0.25, 0.5)
 
 

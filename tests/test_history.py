@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from emotion.labels import LABELS, MODALITIES
-from emotion.page import settings, texts
+from emotion.page import examples, settings, wording
 from emotion.page.history import Entry, History
+from emotion.page.texts import Say
 from emotion.readings import Analysis
 
 from . import test_page
@@ -17,7 +18,7 @@ from .clips import spoken_video
 from .conftest import MEDIA
 from .test_api import call
 from .test_page import ANSWER_MS, PHONE, answered, hand_in, headline, set_weight, show, type_text, wider_than_window
-from .test_timeline import TEN_MINUTES, made_up
+from .test_timeline import ENGLISH, TEN_MINUTES, made_up
 
 launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page
 
@@ -57,6 +58,14 @@ def taken(page, row, kind: str) -> str:
 
 def analysis(page, row) -> dict:
     return json.loads(taken(page, row, "json"))
+
+
+def why(page, row, language: str) -> str:
+    """The sentences with which the page explains its answer, which is the row's."""
+    said = page.locator("#headline p").inner_text()
+    agreement = wording.agreement(Say(language), Analysis.from_dict(analysis(page, row)))
+    assert len(said) > len(agreement) and said.endswith(f" {agreement}")
+    return said.removesuffix(agreement)
 
 
 def cell(row, name: str) -> str:
@@ -101,7 +110,7 @@ def test_each_analysis_is_a_row_and_its_json_is_what_the_api_returns(open_page, 
         assert Analysis.from_dict(found).label == found["label"]
         assert cell(row, "source") == "Text"
         assert cell(row, "mood").startswith(f"{found['mood']:.1f} ")
-        assert cell(row, "label") == f"{found['label']} {found['probabilities'][found['label']]:.0%}"
+        assert cell(row, "label") == f"{found['label']} {ENGLISH.percent(found['probabilities'][found['label']])}"
         assert (cell(row, "agreement"), cell(row, "read"), cell(row, "length")) == ("–", "Words", "no timeline")
         assert row.locator("[data-take=csv]").is_disabled()
         assert "4 seconds" in row.locator("[data-take=csv]").get_attribute("title")
@@ -127,6 +136,20 @@ def test_weights_and_words_update_the_row_of_their_analysis(open_page, film):
     assert after["transcript"]["text"] == FURIOUS and cell(row, "time") == time
     type_text(page, GLAD)
     assert [cell(row, "source") for row in rows(page, 2)] == ["Text", "Upload"]
+
+
+def test_examples_are_told_apart_by_what_their_buttons_say(open_page, browser, german):
+    for within, count in ((browser, 5), (german, 2)):
+        page = open_page(within=within)
+        page.locator("#examples button").nth(4).wait_for()
+        buttons = page.locator("#examples button").all()[-count:]
+        for done, button in enumerate(buttons):
+            button.click()
+            rows(page, done + 1)
+        named = [cell(row, "source") for row in reversed(rows(page, count))]
+        assert named == [button.inner_text() for button in buttons]
+        assert len(set(named)) == count
+    assert named[-1] == f"„{examples.SENTENCES[-1]}“"
 
 
 def test_two_are_compared_by_the_numbers_that_they_hold(open_page):
@@ -198,9 +221,9 @@ def test_moved_weights_leave_the_json_what_the_package_gives_out(open_page, film
 
 def test_a_moved_weight_sends_only_what_it_changes(photograph):
     entry, history = Entry(made_up(TEN_MINUTES, photograph), "upload"), History()
-    sent = history.fusion_value(entry)
+    sent = history.fusion_value(ENGLISH, entry)
     assert sent["id"] == entry.id and set(sent["weights"]) == set(entry.analysis.modalities)
-    sizes = [len(json.dumps(value)) for value in (history.value(entry), sent)]
+    sizes = [len(json.dumps(value)) for value in (history.value(ENGLISH, entry), sent)]
     print(f"ten minutes as JSON: {sizes} bytes, whole and after a weight")
     assert sizes[1] < sizes[0] / 20
 
@@ -214,7 +237,8 @@ def test_what_counts_for_nothing_is_not_said_to_agree(open_page, film):
     weighed(page, "face", "0", "0.00")
     assert (cell(row, "read"), cell(row, "agreement")) == ("Words", "–")
     said = taken(page, row, "report")
-    assert "Read from one part alone: Words." in said and "Agreement of the parts" not in said
+    assert "Read from the words alone." in said and "Agreement" not in said
+    assert why(page, row, "en") in said and "counted most (" not in said
 
 
 # --- files
@@ -261,6 +285,7 @@ def test_the_report_opens_offline_and_holds_the_numbers_and_no_media(open_page, 
     said = report.locator("body").inner_text()
     assert report.title() and report.locator("html").get_attribute("lang") == "en"
     assert f"{one['mood']:.2f}" in said and f"{one['agreement']:.2f} of 1" in said and one["transcript"]["text"] in said
+    assert report.locator(".answer p").inner_text().startswith(why(page, row, "en"))
     tables = report.locator("table.bars").all()
     readings = [one, *one["modalities"].values()]
     for table, reading in zip(tables, readings, strict=True):
@@ -268,7 +293,7 @@ def test_the_report_opens_offline_and_holds_the_numbers_and_no_media(open_page, 
         assert shown == pytest.approx([100 * p for p in reading["probabilities"].values()], abs=0.51)
     for reading in one["modalities"].values():
         assert f"{reading['mood']:.2f}" in said
-        assert f"Reliability {reading['reliability']:.2f} of 1, share in the answer {reading['weight']:.0%}" in said
+        assert f"Reliability {reading['reliability']:.2f} of 1, share in the answer {ENGLISH.percent(reading['weight'])}" in said
     voice, face = one["modalities"]["speech"], one["modalities"]["face"]
     assert f"Intensity {voice['intensity']}, pitch {voice['pitch_hz']:.0f} Hz, energy {voice['energy_db']:.0f} dB" in said
     assert f"Face found in {face['frames_with_face']} of {face['frames_sampled']} frames" in said
@@ -427,21 +452,23 @@ def test_phone_needs_no_sideways_scrolling(open_page, scheme):
 def test_a_german_browser_is_spoken_to_in_german(open_page, german, tmp_path):
     page = open_page(within=german)
     page.locator("[data-tab-id=text]").click()
-    for text in (GLAD, "?!"):
+    for text in ("?!", GLAD):
         before = headline(page)
         page.locator("#typed textarea").fill(text)
         page.locator("#typed textarea").press("Enter")
         answered(page, before)
-    unread, glad = rows(page, 2)
+    glad, unread = rows(page, 2)
     assert page.locator("#history h3").inner_text() == "Analysen dieses Besuchs"
-    assert cell(glad, "label").startswith("fröhlich") and cell(glad, "length") == "kein Zeitverlauf"
+    assert cell(glad, "label") == f"fröhlich {Say('de').percent(analysis(page, glad)['probabilities']['happy'])}"
+    assert cell(glad, "length") == "kein Zeitverlauf"
     assert "4 Sekunden" in glad.locator("[data-take=csv]").get_attribute("title")
     assert cell(unread, "mood") == "nicht lesbar"
     report = opened_alone(page, taken(page, glad, "report"), tmp_path)
     assert report.locator("html").get_attribute("lang") == "de"
     assert "kein Einblick in Gefühle" in report.locator("body").inner_text()
+    assert why(page, glad, "de") in report.locator(".answer p").inner_text()
     report.close()
-    assert texts.Say("de")("said_no_word") in taken(page, unread, "report")  # the package's own sentence
+    assert Say("de")("said_no_word") in taken(page, unread, "report")  # the package's own sentence
 
 
 # --- the link

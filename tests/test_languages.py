@@ -113,9 +113,12 @@ def test_the_comparison_speaks_the_visitors_language(spoken_page):
     compare = page.locator("#compare")
     assert say("compare_absent_text") in visible(page, "#compare")
     compare.get_by_role("button", name=f"A: {say('compare_only_face')}", exact=True).click()
-    assert compare.locator("[data-set=A] .remark").inner_text() == say("compare_alone_face")
+    assert compare.locator("[data-set=A] .remark").inner_text() == say("read_alone", name=say("from_face"))
     assert say("compare_weight_face", set="B") in visible(page, "#compare")
-    assert say("compare_weight_share", weight="1.00", share="100%") in visible(page, "#compare")
+    spoken = page.locator("#compare-A-face").get_attribute("aria-valuetext")
+    assert spoken == say("compare_weight_share", weight="1.00", share=say.percent(1))
+    shares = [number / 1000 for number in range(1001)]
+    assert page.evaluate("shares => shares.map(emotion.percent)", shares) == [say.percent(share) for share in shares]
     assert compare.locator("tr[data-label=happy] th").inner_text() == say.label("happy")
     assert say.label("happy") in compare.locator(".difference").inner_text()
     compare.get_by_role("button", name=say("compare_neither"), exact=True).click()
@@ -140,7 +143,7 @@ def test_the_method_is_told_in_the_visitors_language(spoken_page):
         if line.startswith("## ")
     ]
     assert page.locator("#method-tab strong").first.inner_text() == re.search(r"\*\*(.+?)\*\*", say("method_numbers"))[1]
-    assert say("method_weight_text") in page.locator("#simplex").inner_text()
+    assert say("weight_text") in page.locator("#simplex").inner_text()
     assert english(page, "#method-tab", say) == []
 
 

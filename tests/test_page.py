@@ -265,6 +265,16 @@ def test_the_last_of_two_that_are_handed_in_is_what_the_page_shows(open_page):
     assert "very good mood" in headline(page).lower()
 
 
+def test_plots_of_earlier_answers_are_forgotten(open_page):
+    page = open_page()
+    type_text(page, "What a day")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 3", timeout=ANSWER_MS)
+    page.evaluate("window.earlier = [...document.querySelectorAll('#gauge .js-plotly-plot, #fused .js-plotly-plot')]")
+    assert page.evaluate("earlier.length === 2 && earlier.every((plot) => plot._fullLayout && plot._responsiveChartHandler)")
+    type_text(page, "I am so glad that you came")
+    page.wait_for_function("earlier.every((plot) => !plot.isConnected && !plot._fullLayout && !plot._responsiveChartHandler)")
+
+
 def test_weights_that_are_moved_during_an_analysis_count(open_page):
     page = open_page()
     page.locator("#example_report").click()
@@ -581,9 +591,9 @@ def test_the_line_about_the_models_says_what_is_missing_and_why():
     ready = dict.fromkeys(ROLES, "ready")
     assert not re.sub("<.*?>", "", wording.models_line(ENGLISH, ready))
     said = wording.models_line(
-        ENGLISH, ready | {"text": "downloading 43 %", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
+        ENGLISH, ready | {"text": "downloading 43%", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
     )
-    assert "words (downloading 43 %)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
+    assert "words (downloading 43%)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
     assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said and "speech to text" not in said.lower()
     assert "answers come without (broken)" in wording.models_line(ENGLISH, ready | {"speech": "failed: broken"})
     assert wording.is_loading("downloading") and not wording.is_loading("bundled: loading failed")

@@ -27,6 +27,21 @@ def test_every_language_says_it_with_the_same_fields(key):
     assert len({tuple(sorted(re.findall(r"{(\w+)}", text))) for text in said.values()}) == 1
 
 
+def test_percentages_are_written_as_the_language_does():
+    assert [Say(language).percent(0.455) for language in LANGUAGES] == ["46%", "46\u00a0%", "46\u00a0%"]
+    assert Say("es").sentence("downloading 43%") == "descargando, 43\u00a0%"
+    for said in TABLE.values():
+        assert not re.search(r"\s%", said["en"])
+        assert not re.search(r"(?<!\u00a0)%", said["de"] + said["es"])
+
+
+def test_nothing_stands_under_two_keys():
+    keys: dict[tuple, list[str]] = {}
+    for key, said in TABLE.items():
+        keys.setdefault(tuple(said.values()), []).append(key)
+    assert [alike for alike in keys.values() if len(alike) > 1] == [["label_neutral", "mood_neutral", "intensity_neutral"]]
+
+
 @pytest.mark.parametrize(
     ("asked", "answered"),
     [

@@ -180,7 +180,7 @@ def expected(span: dict, say: Say = ENGLISH) -> dict:
 
 def top(part: dict, say: Say = ENGLISH) -> str:
     label = max(part["probabilities"], key=part["probabilities"].get)
-    return f"{say.label(label)} {int(100 * part['probabilities'][label] + 0.5)}%"
+    return f"{say.label(label)} {say.percent(part['probabilities'][label])}"
 
 
 def assert_shown(page, span: dict) -> None:
@@ -327,7 +327,7 @@ def test_it_speaks_german(filmed_page, launch, read):
     assert detail(page)["when"] == "0 bis 2 s"
     assert reading(page) == expected(read["timeline"][0], say)
     text = page.locator("#timeline").inner_text()
-    for key in ("timeline_heading", "timeline_mood", "together", "timeline_table", "name_text", "label_surprise"):
+    for key in ("timeline_heading", "mood_short", "together", "timeline_table", "name_text", "label_surprise"):
         assert say(key) in text
     assert (
         page.get_by_role("slider", name=say("timeline_cursor")).get_attribute("aria-valuetext").startswith("0 bis 2 s: Stimmung")

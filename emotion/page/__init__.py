@@ -62,12 +62,12 @@ def build(analyzer: Analyzer) -> gr.Blocks:
 
 
 def launch_options() -> dict[str, Any]:
-    """What the page needs of ``Blocks.launch``: limits, look and the script that guards the recorders."""
+    """What the page needs of ``Blocks.launch``: limits, look and the scripts that guard recorders and plots."""
     return {
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT).set(**READABLE),
         "css": assets.read("style.css"),
-        "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS | method.BLOCKS),
-        "head": f"<script>{assets.read('head.js')}</script>",
+        "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS | examples.BLOCKS | method.BLOCKS),
+        "head": f"<script>{assets.head('recorders.js', 'plots.js')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.
         "app_kwargs": {"max_body_size": media.MAX_FILE_BYTES + 2**20, "openapi_url": None},

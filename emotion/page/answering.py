@@ -48,6 +48,10 @@ class Source:
     arguments: Callable[[Any], dict[str, Any]]
     empty: str  # key of what to say when there is nothing to analyse
     path: bool = True  # whether the component's value names a file
+    title: Callable[[Say], str] | None = None  # what this visit's analyses call it: by default as its tab is called
+
+    def called(self, say: Say) -> str:
+        return self.title(say) if self.title else say(f"tab_{self.name}")
 
 
 class Session:
@@ -85,9 +89,9 @@ class Session:
     def _keeping(self) -> list:
         return [self.kept, self.history.component]
 
-    def _keep(self, entry: Entry, whole: bool = True) -> dict:
+    def _keep(self, say: Say, entry: Entry, whole: bool = True) -> dict:
         value = self.history.value if whole else self.history.fusion_value
-        return {self.kept: entry, self.history.component: value(entry)}
+        return {self.kept: entry, self.history.component: value(say, entry)}
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
@@ -106,10 +110,10 @@ class Session:
                 analysis = self.analyzer.with_weights(analysis, chosen)
                 updates = self.panel.show(say, analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
-            entry = Entry(replace(analysis, media=Media()), source.name)
+            entry = Entry(replace(analysis, media=Media()), source.called(say))
             if run != runs.latest:  # something else was handed in meanwhile: this answer is one for the history alone
-                return {**dict.fromkeys(self._outputs, gr.skip()), self.history.component: self.history.value(entry)}
-            return {**updates, **self._keep(entry)}
+                return {**dict.fromkeys(self._outputs, gr.skip()), self.history.component: self.history.value(say, entry)}
+            return {**updates, **self._keep(say, entry)}
 
         return answer
 
@@ -129,7 +133,8 @@ class Session:
         with sentences_for_errors(say):
             chosen = _by_modality(weights)
             analysis = self.analyzer.with_weights(entry.analysis, chosen)
-            return {**self.panel.show_fusion(say, analysis, chosen), **self._keep(replace(entry, analysis=analysis), whole=False)}
+            kept = self._keep(say, replace(entry, analysis=analysis), whole=False)
+            return {**self.panel.show_fusion(say, analysis, chosen), **kept}
 
     def _reporter(self, say: Say, progress: gr.Progress) -> Callable[[float, str], None]:
         """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""
@@ -173,7 +178,7 @@ class Session:
                 analysis = self.analyzer.with_text(entry.analysis, text, chosen)
                 updates = panel.show_text(say, analysis, chosen)
             log.info("transcript edited, answered in %.2f s", time.monotonic() - start)
-            return {**updates, **self._keep(replace(entry, analysis=analysis))}
+            return {**updates, **self._keep(say, replace(entry, analysis=analysis))}
 
         gr.on(
             [panel.transcript.submit, panel.apply.click],

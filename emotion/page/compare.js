@@ -1,12 +1,5 @@
-// Two weightings of the same readings. Runs once, when the component is there; fusion.js and votes.js stand before it.
-const SETS = ["A", "B"];
-const { say } = window.emotion;
-const one = (selector, root = element) => root.querySelector(selector);
-const all = (selector, root = element) => [...root.querySelectorAll(selector)];
-const column = Object.fromEntries(SETS.map((set) => [set, one(`.set[data-set="${set}"]`)]));
-const hundred = (value) => Math.round(100 * value);
-const percent = (share) => `${hundred(share)}%`;
-const signed = (points) => (points ? (points > 0 ? "+" : "\u2212") : "") + Math.abs(points);
+// Two weightings of the same readings. Runs once, when the component is there; fusion.js, votes.js and sides.js stand before it.
+const column = Object.fromEntries(SIDES.map((set) => [set, one(`.set[data-set="${set}"]`)]));
 
 let given = { readings: {}, fitted: {}, models: {} };
 let results = {};
@@ -51,22 +44,22 @@ function scalar(text) {
   return /^[A-Za-z]+[-./][\w./-]*$/.test(text) ? text : JSON.stringify(text); // a number or "yes" would not be read as text
 }
 
-async function copy(set) {
+async function copyYaml(set) {
   const text = one(".yaml textarea");
   text.value = yaml(set);
   one(".yaml").hidden = false;
-  const said = (await window.emotion.copy(text)) ? "compare_copied" : "compare_not_copied";
+  const said = (await copy(text)) ? "compare_copied" : "compare_not_copied";
   one(".yaml p").textContent = say(said, { set });
 }
 
 // --- the two results
 
 function draw() {
-  results = Object.fromEntries(SETS.map((set) => [set, fuse(given.readings, weightsOf(set))]));
-  SETS.forEach((set) => drawSet(set, results[set]));
+  results = Object.fromEntries(SIDES.map((set) => [set, fuse(given.readings, weightsOf(set))]));
+  SIDES.forEach((set) => drawSet(set, results[set]));
   drawScale(results);
-  drawBars(results);
-  one(".difference").textContent = difference(results);
+  for (const row of all("tr[data-label]")) drawLabel(row, ...SIDES.map((set) => results[set].probabilities[row.dataset.label]));
+  one(".difference").textContent = difference(results.A, results.B);
   one(".noted").textContent = "";
 }
 
@@ -75,30 +68,20 @@ function drawSet(set, result) {
     const input = slider(set, modality);
     const share = result.shares[modality];
     const weight = Number(input.value).toFixed(2);
-    const [worth, spoken] = share === undefined ? [say("compare_unread"), weight]
+    const [worth, spoken] = share === undefined ? [say("not_read"), weight]
       : [`${weight} → ${percent(share)}`, say("compare_weight_share", { weight, share: percent(share) })];
     one(`[data-modality="${modality}"] .worth`, column[set]).textContent = worth;
     input.setAttribute("aria-valuetext", spoken);
   }
   all("[data-preset]", column[set]).forEach((button) => button.setAttribute("aria-pressed", isPreset(set, button.dataset.preset)));
-  one(".score", column[set]).style.background = moodColour(result.mood);
-  one(".score", column[set]).classList.toggle("lowest", result.mood < MOOD_WORDS[0][0]);
-  one(".score b", column[set]).textContent = result.mood.toFixed(2);
-  one(".says", column[set]).textContent = headline(result);
+  drawScore(one(".score", column[set]), result.mood, 2);
+  one(".says", column[set]).textContent = answerOf(result);
   one(".remark", column[set]).textContent = remark(result);
 }
 
-function headline({ mood, label, probabilities }) {
-  const word = say(`mood_${moodWord(mood).replace(" ", "_")}`);
-  return capital(say("compare_reading", { mood: word, label: say(`label_${label}`), share: percent(probabilities[label]) }));
-}
-
 function remark(result) {
-  const agreement = result.agreement.toFixed(2);
   if (result.equalised) return say("compare_equalised");
-  if (result.mixed) return say("compare_mixed", { agreement });
-  const counted = MODALITIES.filter((name) => result.shares[name] > 0);
-  return counted.length === 1 ? say(`compare_alone_${counted[0]}`) : say("compare_agreement", { agreement });
+  return agreed(result, MODALITIES.filter((name) => result.shares[name] > 0));
 }
 
 function drawScale({ A, B }) {
@@ -106,35 +89,6 @@ function drawScale({ A, B }) {
   all(".mark span").forEach((text) => (text.textContent = results[text.parentNode.dataset.set].mood.toFixed(2)));
   one(".scale").setAttribute("aria-label", say("compare_scale", { a: A.mood.toFixed(2), b: B.mood.toFixed(2) }));
 }
-
-function drawBars({ A, B }) {
-  for (const row of all("tr[data-label]")) {
-    const label = row.dataset.label;
-    for (const set of SETS) {
-      const bar = one(`.bar[data-set="${set}"]`, row);
-      bar.style.setProperty("--share", results[set].probabilities[label]);
-      one("span", bar).textContent = percent(results[set].probabilities[label]);
-    }
-    const change = hundred(B.probabilities[label]) - hundred(A.probabilities[label]); // of the numbers that stand beside it
-    one(".change i", row).style.setProperty("--change", Math.abs(change) / 100);
-    one(".change i", row).classList.toggle("less", change < 0);
-    one(".change span", row).textContent = signed(change);
-  }
-}
-
-function difference({ A, B }) {
-  const apart = (hundred(B.mood) - hundred(A.mood)) / 100;
-  const points = Math.abs(apart).toFixed(2);
-  const moods = apart === 0 ? say("compare_same") : say(apart > 0 ? "compare_higher" : "compare_lower", { points });
-  const [a, b] = [A, B].map(({ label }) => say(`label_${label}`));
-  return a === b ? say("compare_both_say", { moods, label: a }) : say("compare_each_says", { moods, a, b });
-}
-
-function moodColour(value) {
-  return CONSTANTS.MOOD_COLOURS[MOOD_WORDS.findIndex(([upper]) => value < upper)];
-}
-
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 // --- votes
 
@@ -173,7 +127,6 @@ function keptVotes() {
 }
 
 function clear() {
-  if (one(".clear").classList.toggle("sure")) return drawVotes(); // asked once more
   votes.clear();
   one(".noted").textContent = say("vote_cleared");
   drawVotes();
@@ -218,17 +171,13 @@ element.addEventListener("click", ({ target }) => {
     draw();
   }
   if (button.dataset.vote) vote(button.dataset.vote);
-  if (button.classList.contains("copy")) copy(set);
+  if (button.classList.contains("copy")) copyYaml(set);
   if (button.classList.contains("json")) download("votes.json", "application/json", votes.json());
   if (button.classList.contains("csv")) download("votes.csv", "text/csv", votes.csv());
-  if (button.classList.contains("clear")) clear();
 });
-one(".clear").addEventListener("blur", () => {
-  one(".clear").classList.remove("sure");
-  drawVotes();
-});
-window.emotion.translate(element);
-for (const set of SETS)
+askTwice(one(".clear"), drawVotes, clear);
+translate(element);
+for (const set of SIDES)
   for (const button of all("[data-preset]", column[set])) button.setAttribute("aria-label", `${set}: ${one("span", button).textContent}`);
 one(".comparison").open = matchMedia("(min-width: 601px)").matches; // a phone's screen is short
 watch("value", answer);

@@ -1,6 +1,5 @@
 """Two weightings of one answer side by side. The browser fuses them: no request, no model, and votes that never leave it."""
 
-import json
 from typing import Any
 
 import gradio as gr
@@ -16,6 +15,13 @@ from emotion.readings import Analysis, named
 from emotion.weights import fusion_weight
 
 SETS = ("A", "B")
+SCRIPTS = ("fusion.js", "download.js", "votes.js", "sides.js", "compare.js")
+FORMULA = {  # the constants of fusion.js
+    "VALENCE": [labels.VALENCE[label] for label in LABELS],
+    "LEAN": labels.LEAN,
+    "PULL": PULL,
+    "MIXED_SPREAD": MIXED_SPREAD,
+}
 
 
 class Comparison:
@@ -26,7 +32,7 @@ class Comparison:
         self.component = gr.HTML(
             html_template=_markup(),
             css_template=assets.read("compare.css"),
-            js_on_load=fusion_script() + assets.read("download.js") + assets.read("votes.js") + assets.read("compare.js"),
+            js_on_load=assets.component(*SCRIPTS, **FORMULA),
             apply_default_css=False,
             elem_id="compare",
         )
@@ -44,25 +50,10 @@ class Comparison:
         }
 
 
-def fusion_script() -> str:
-    """JavaScript with ``fuse(readings, weights)``, of the same constants as ``emotion.fusion``."""
-    constants = {
-        "MODALITIES": MODALITIES,
-        "LABELS": LABELS,
-        "VALENCE": [labels.VALENCE[label] for label in LABELS],
-        "LEAN": labels.LEAN,
-        "PULL": PULL,
-        "MIXED_SPREAD": MIXED_SPREAD,
-        "MOOD_WORDS": labels.MOOD_WORDS,  # the last ends at Infinity: JavaScript, though not JSON
-        "MOOD_COLOURS": MOOD_COLOURS,
-    }
-    return f"const CONSTANTS = {json.dumps(constants)};\n{assets.read('fusion.js')}"
-
-
 def _markup() -> str:
     sets = "".join(map(_set, SETS))
     reasons = "".join(element("p", f"compare_absent_{name}", f'id="compare-reason-{name}"') for name in MODALITIES)
-    heads = "".join(element("th", f"compare_{head}", 'scope="col"') for head in ("emotion", "bars", "change"))
+    heads = "".join(element("th", key, 'scope="col"') for key in ("emotion", "compare_bars", "compare_change"))
     votes = "".join(f'<button type="button" data-vote="{name}">{name}</button>' for name in SETS)
     return f"""<details class="comparison" hidden><summary>{element("h3", "compare_title")}</summary>
 {element("p", "compare_lead", 'class="quiet"')}

@@ -1,5 +1,5 @@
-// The analyses of this visit, oldest first, as {id, time, source, analysis}: kept by the browser for as long as its tab is open, or
-// in memory where it keeps nothing. Before it stand fusion.js and the constants of history.py.
+// The analyses of this visit, oldest first, as {id, time, source, analysis, why, cautions}, the last two sentences in the visitor's
+// language: kept by the browser for as long as its tab is open, or in memory where it keeps nothing. sides.js stands before it.
 const PREFIX = "emotion-analysis:";
 const MOST = 50;
 
@@ -20,7 +20,8 @@ const entries = (() => {
   function usable(key) {
     try {
       const entry = JSON.parse(sessionStorage.getItem(key));
-      if ("mood" in entry.analysis && entry.analysis.modalities.constructor === Object) return [entry];
+      const { analysis, why, cautions } = entry;
+      if ("mood" in analysis && analysis.modalities.constructor === Object && [why, cautions].every(Array.isArray)) return [entry];
     } catch {
       // not even an object
     }
@@ -57,9 +58,9 @@ const entries = (() => {
     kept: () => kept,
 
     // Takes a new analysis, or what an old one became; says whether others had to go.
-    put({ id, source, analysis }) {
-      const before = all.find((entry) => entry.id === id);
-      const entry = { id, time: before?.time ?? new Date().toISOString(), source, analysis };
+    put(value) {
+      const before = all.find(({ id }) => id === value.id);
+      const entry = { ...value, time: before?.time ?? new Date().toISOString() };
       all = before ? all.map((other) => (other === before ? entry : other)) : [...all, entry];
       const count = all.length;
       if (count > MOST) drop(all[0]);
@@ -68,14 +69,14 @@ const entries = (() => {
     },
 
     // What other weights made of the analysis with this id: the fused values, the modalities' weights and the timeline's moods.
-    weigh({ id, fusion, weights, moods }) {
+    weigh({ id, fusion, weights, moods, ...told }) {
       const { source, analysis } = all.find((entry) => entry.id === id) ?? {};
       if (!analysis || moods.length !== (analysis.timeline?.length ?? 0)) return false; // gone, or of another text by now
       const parts = Object.entries(analysis.modalities);
       if (parts.some(([name]) => !(name in weights))) return false;
       const modalities = Object.fromEntries(parts.map(([name, part]) => [name, { ...part, weight: weights[name] }]));
       const timeline = analysis.timeline?.map((span, i) => ({ ...span, mood: moods[i] })) ?? null;
-      return this.put({ id, source, analysis: { ...analysis, ...fusion, modalities, timeline } });
+      return this.put({ id, source, analysis: { ...analysis, ...fusion, modalities, timeline }, ...told });
     },
 
     clear: () => all.forEach(drop),
@@ -84,22 +85,8 @@ const entries = (() => {
 
 // --- how they are said
 
-const { say, language } = window.emotion;
-
-const hundred = (value) => Math.round(100 * value);
-const signed = (number, text = Math.abs(number)) => (number ? (number > 0 ? "+" : "\u2212") : "") + text;
-const percent = (share) => new Intl.NumberFormat(language(), { style: "percent" }).format(share);
-const moodColour = (value) => CONSTANTS.MOOD_COLOURS[MOOD_WORDS.findIndex(([upper]) => value < upper)];
-const lowest = (value) => value < MOOD_WORDS[0][0]; // its colour is too dark for dark letters
-const moodName = (value) => say(`mood_${moodWord(value).replaceAll(" ", "_")}`);
-const labelName = (label) => say(`label_${label}`);
-const partName = (name) => say(`name_${name}`);
-const NO_TABS = { snapshot: "snapshot", example: "source_example" }; // sources that are no tab of their own
-const sourceName = (source) => say(NO_TABS[source] ?? `tab_${source}`);
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
-
 const clock = (entry) => new Date(entry.time).toLocaleTimeString(language(), { hourCycle: "h23" });
-const what = (entry) => `${clock(entry)}, ${sourceName(entry.source)}`;
+const what = (entry) => `${clock(entry)}, ${entry.source}`;
 const partsOf = (analysis) => MODALITIES.filter((name) => name in analysis.modalities);
 const countedOf = (analysis) => partsOf(analysis).filter((name) => analysis.modalities[name].weight > 0);
 
@@ -108,28 +95,9 @@ function lengthOf(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`;
 }
 
-function sentence(analysis) {
-  if (analysis.mood === null) return say("no_mood");
-  const share = percent(analysis.probabilities[analysis.label]);
-  return capital(say("history_says", { mood: moodName(analysis.mood), label: labelName(analysis.label), share }));
-}
-
 function agreementOf(analysis) {
   const parts = countedOf(analysis);
-  if (!parts.length) return "";
-  if (parts.length === 1) return say("history_alone", { part: partName(parts[0]) });
-  return say(analysis.mixed ? "history_mixed" : "history_agree", { agreement: analysis.agreement.toFixed(2) });
-}
-
-// A warning of the package, which speaks English, by its pattern in the page's table, as texts.py does it.
-function warning(english) {
-  const texts = window.gradio_config.i18n_translations.en;
-  for (const key of Object.keys(texts).filter((name) => name.startsWith("said_"))) {
-    const pattern = texts[key].replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/{(\w+)}/g, "(?<$1>.+?)");
-    const found = new RegExp(`^${pattern}$`, "s").exec(english);
-    if (found) return say(key, found.groups);
-  }
-  return english;
+  return parts.length ? agreed(analysis, parts) : "";
 }
 
 // --- files

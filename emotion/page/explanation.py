@@ -37,7 +37,7 @@ def _decided(say: Say, analysis: Analysis) -> list[str]:
         for name in others
     ]
     rest = say.listed(told)
-    most = say(f"most_{first}", share=f"{shares[first]:.0%}", label=labels[first])
+    most = say(f"most_{first}", share=say.percent(shares[first]), label=labels[first])
     return [f"{most}; {rest}."]
 
 

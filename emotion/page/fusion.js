@@ -1,10 +1,8 @@
-// The formula of emotion/fusion.py, for the browser. Before it stands, from Python: const CONSTANTS = {...}.
-const { MODALITIES, LABELS, VALENCE, LEAN, PULL, MIXED_SPREAD, MOOD_WORDS } = CONSTANTS;
+// The formula of emotion/fusion.py, for the browser. Its constants VALENCE, LEAN, PULL and MIXED_SPREAD come from Python.
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const dot = (a, b) => sum(a.map((value, i) => value * b[i]));
 const entropy = (p) => -sum(p.filter((value) => value > 0).map((value) => value * Math.log(value)));
-const within = (value, low, high) => Math.min(Math.max(value, low), high);
 
 // readings: of each modality {probabilities: {label: p}, reliability}, as "modalities" of an analysis in JSON has them; weights: of
 // each modality a number of at least 0. equalised: whether all weights that count were zero and were taken as equal.
@@ -33,10 +31,6 @@ function fuse(readings, weights) {
 function mood(probabilities) {
   const valence = dot(probabilities, VALENCE);
   return 3 + (2 * (1 + LEAN ** 2) * valence * Math.abs(valence)) / (valence ** 2 + LEAN ** 2);
-}
-
-function moodWord(value) {
-  return MOOD_WORDS.find(([upper]) => value < upper)[1];
 }
 
 function shared(weights, reliabilities) {

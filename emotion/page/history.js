@@ -1,9 +1,6 @@
 // The table of this visit's analyses, and two of them side by side. Runs once, when the component is there; entries.js and
 // report.js stand before it.
-const SIDES = ["A", "B"];
 const NUMBERS = ["agreement", "length"]; // which say nothing by themselves, where no heading stands above them
-const one = (selector, root = element) => root.querySelector(selector);
-const all = (selector, root = element) => [...root.querySelectorAll(selector)];
 
 const cleared = new Set(); // ids: what moves the weights of an answer that was cleared does not bring it back
 let chosen = []; // ids, at most two
@@ -30,7 +27,7 @@ function rowOf(entry) {
   const row = one("template").content.firstElementChild.cloneNode(true);
   row.dataset.id = entry.id;
   NUMBERS.forEach((name) => (one(`.${name}`, row).dataset.heading = say(`history_${name}`)));
-  window.emotion.translate(row);
+  translate(row);
   one(".analyses tbody").prepend(row); // the newest above
   return row;
 }
@@ -40,7 +37,7 @@ function fill(entry) {
   const row = rowOf(entry);
   const parts = countedOf(analysis);
   one(".time", row).textContent = clock(entry);
-  one(".source", row).textContent = sourceName(entry.source);
+  one(".source", row).textContent = entry.source;
   one(".mood", row).replaceChildren(...moodOf(analysis));
   one(".label", row).replaceChildren(...labelOf(analysis));
   one(".agreement", row).textContent = parts.length > 1 ? analysis.agreement.toFixed(2) : "–";
@@ -58,11 +55,7 @@ function fill(entry) {
   csv.title = analysis.timeline ? "" : say("history_no_timeline_why", { seconds: TIMELINE_FROM_S });
 }
 
-function chip(colour) {
-  const place = document.createElement("i");
-  place.style.background = colour;
-  return place;
-}
+const chip = (colour) => html("i", { style: `background: ${colour}` });
 
 function moodOf(analysis) {
   if (analysis.mood === null) return [say("history_no_mood")];
@@ -93,7 +86,9 @@ function drawPair() {
   if (pair.length < 2) return;
   const [A, B] = pair.map(({ analysis }) => analysis);
   SIDES.forEach((side, i) => drawSide(one(`.set[data-set="${side}"]`), side, pair[i]));
-  one(".pair .difference").textContent = difference(A, B);
+  const unread = SIDES.filter((_, i) => [A, B][i].mood === null);
+  const sides = unread.join(` ${say("and")} `);
+  one(".pair .difference").textContent = unread.length ? say("history_incomparable", { sides }) : difference(A, B);
   for (const row of all("[data-part]")) drawPart(row, ...[A, B].map(({ modalities }) => modalities[row.dataset.part]?.mood));
   for (const row of all("[data-label]")) drawLabel(row, ...[A, B].map(({ probabilities }) => probabilities?.[row.dataset.label]));
 }
@@ -102,41 +97,16 @@ function drawSide(place, side, entry) {
   const { analysis } = entry;
   const score = one(".score", place);
   one("h4", place).textContent = say("history_side", { side, what: what(entry) });
-  score.style.background = analysis.mood === null ? "" : moodColour(analysis.mood);
+  drawScore(score, analysis.mood, 2);
   score.classList.toggle("unread", analysis.mood === null);
-  score.classList.toggle("lowest", analysis.mood !== null && lowest(analysis.mood));
-  one("b", score).textContent = analysis.mood === null ? "–" : analysis.mood.toFixed(2);
-  one(".says", place).textContent = sentence(analysis);
+  one(".says", place).textContent = answerOf(analysis);
   one(".remark", place).textContent = agreementOf(analysis);
 }
 
-// Differences are those of the numbers that stand beside them.
 function drawPart(row, a, b) {
-  [a, b].forEach((value, i) => (one(`[data-set="${SIDES[i]}"]`, row).textContent = value?.toFixed(2) ?? say("history_not_read")));
+  [a, b].forEach((value, i) => (one(`[data-set="${SIDES[i]}"]`, row).textContent = value?.toFixed(2) ?? say("not_read")));
   const change = a === undefined || b === undefined ? null : hundred(b) - hundred(a);
   one(".change", row).textContent = change === null ? "–" : signed(change, Math.abs(change / 100).toFixed(2));
-}
-
-function drawLabel(row, a, b) {
-  [a, b].forEach((share, i) => {
-    const bar = one(`.bar[data-set="${SIDES[i]}"]`, row);
-    bar.style.setProperty("--share", share ?? 0);
-    one("span", bar).textContent = share === undefined ? "–" : percent(share);
-  });
-  const change = a === undefined || b === undefined ? 0 : hundred(b) - hundred(a);
-  one(".change i", row).style.setProperty("--change", Math.abs(change) / 100);
-  one(".change i", row).classList.toggle("less", change < 0);
-  one(".change span", row).textContent = signed(change);
-}
-
-function difference(A, B) {
-  const unread = SIDES.filter((_, i) => [A, B][i].mood === null);
-  if (unread.length) return say("history_incomparable", { sides: unread.join(` ${say("and")} `) });
-  const apart = hundred(B.mood) - hundred(A.mood);
-  const points = Math.abs(apart / 100).toFixed(2);
-  const moods = apart === 0 ? say("compare_same") : say(apart > 0 ? "compare_higher" : "compare_lower", { points });
-  const [a, b] = [A.label, B.label].map(labelName);
-  return a === b ? say("compare_both_say", { moods, label: a }) : say("compare_each_says", { moods, a, b });
 }
 
 // --- what is taken along, what is cleared
@@ -154,7 +124,6 @@ function drawClear() {
 }
 
 function clear() {
-  if (one(".clear").classList.toggle("sure")) return drawClear(); // asked once more
   entries.all().forEach(({ id }) => cleared.add(id));
   entries.clear();
   one(".noted").textContent = say("history_cleared");
@@ -166,7 +135,7 @@ function clear() {
 
 function answer() {
   if (!props.value || cleared.has(props.value.id)) return;
-  const value = JSON.parse(JSON.stringify(props.value)); // Gradio hands over a proxy
+  const value = plain(props.value);
   const others = value.analysis ? entries.put(value) : entries.weigh(value);
   one(".noted").textContent = others ? say("history_left_out") : "";
   draw();
@@ -179,13 +148,9 @@ element.addEventListener("click", ({ target }) => {
   const button = target.closest("button");
   if (!button) return;
   if (button.dataset.take) TAKES[button.dataset.take](entries.all().find(({ id }) => id === button.closest("tr").dataset.id));
-  if (button.classList.contains("clear")) clear();
 });
-one(".clear").addEventListener("blur", () => {
-  one(".clear").classList.remove("sure");
-  drawClear();
-});
-window.emotion.translate(element);
+askTwice(one(".clear"), drawClear, clear);
+translate(element);
 watch("value", answer);
 answer();
 draw();

@@ -3,7 +3,6 @@
 The server keeps none of it but the latest answer, which weights and transcript change. The script draws ``Analysis.to_dict()``.
 """
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,22 +10,30 @@ from typing import Any
 import gradio as gr
 
 from emotion.analyzer import TIMELINE_FROM_S
-from emotion.figures import COLOURS
 from emotion.labels import LABELS, MODALITIES
-from emotion.page import assets
-from emotion.page.compare import SETS, fusion_script, label_row
-from emotion.page.texts import element
+from emotion.page import assets, explanation
+from emotion.page.compare import SETS, label_row
+from emotion.page.texts import Say, element
 from emotion.readings import Analysis
 
-COLUMNS = ("time", "source", "mood", "label", "agreement", "read", "length", "take")
+COLUMNS = {  # with the key of what stands above it
+    "time": "history_time",
+    "source": "history_source",
+    "mood": "mood_short",
+    "label": "emotion",
+    "agreement": "history_agreement",
+    "read": "history_read",
+    "length": "history_length",
+    "take": "history_take",
+}
 FILES = ("json", "csv", "report")
 FUSED = ("mood", "label", "probabilities", "agreement", "mixed", "warnings")  # of to_dict(): what changes with the weights
-SCRIPTS = ("download.js", "entries.js", "report.js", "history.js")
+SCRIPTS = ("download.js", "sides.js", "entries.js", "report.js", "history.js")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An answer and the source that it came from. What changes it later, weights or words, leaves its ``id``."""
+    """An answer and what the visitor knows its source as. What changes it later, weights or words, leaves its ``id``."""
 
     analysis: Analysis
     source: str
@@ -39,16 +46,16 @@ class History:
     def __init__(self):
         self.component = gr.HTML(
             html_template=_markup(),
-            css_template=assets.read("compare.css") + assets.read("history.css"),
-            js_on_load=fusion_script() + _constants() + "".join(map(assets.read, SCRIPTS)),
+            css_template=assets.read("compare.css", "history.css"),
+            js_on_load=assets.component(*SCRIPTS, TIMELINE_FROM_S=TIMELINE_FROM_S, REPORT_CSS=assets.read("report.css")),
             apply_default_css=False,
             elem_id="history",
         )
 
-    def value(self, entry: Entry) -> dict[str, Any]:
-        return {"id": entry.id, "source": entry.source, "analysis": entry.analysis.to_dict()}
+    def value(self, say: Say, entry: Entry) -> dict[str, Any]:
+        return {"id": entry.id, "source": entry.source, "analysis": entry.analysis.to_dict(), **_told(say, entry.analysis)}
 
-    def fusion_value(self, entry: Entry) -> dict[str, Any]:
+    def fusion_value(self, say: Say, entry: Entry) -> dict[str, Any]:
         """What changes with the weights, for the script to put into what it has of the entry."""
         whole = entry.analysis.to_dict()
         return {
@@ -56,20 +63,22 @@ class History:
             "fusion": {key: whole[key] for key in FUSED},
             "weights": {name: reading["weight"] for name, reading in whole["modalities"].items()},
             "moods": [span["mood"] for span in whole["timeline"] or ()],
+            **_told(say, entry.analysis),
         }
 
 
-def _constants() -> str:
-    constants = {"COLOURS": COLOURS, "TIMELINE_FROM_S": TIMELINE_FROM_S, "REPORT_CSS": assets.read("report.css")}
-    return "".join(f"const {name} = {json.dumps(value)};\n" for name, value in constants.items())
+def _told(say: Say, analysis: Analysis) -> dict[str, list[str]]:
+    """What the page says of an answer in the visitor's language beside its numbers: why it came out so, and what to be careful about."""
+    return {"why": explanation.sentences(say, analysis), "cautions": [say.sentence(warning) for warning in analysis.warnings]}
 
 
 def _markup() -> str:
     # The roles stay where a narrow screen lays the rows out as a grid, which takes them from a table.
-    headings = "".join(element("th", f"history_{name}", 'scope="col" role="columnheader"') for name in ("compared", *COLUMNS))
-    cells = "".join(f'<td class="{name}" role="cell"></td>' for name in COLUMNS[1:-1])
+    above = ("history_compared", *COLUMNS.values())
+    headings = "".join(element("th", key, 'scope="col" role="columnheader"') for key in above)
+    cells = "".join(f'<td class="{name}" role="cell"></td>' for name in list(COLUMNS)[1:-1])
     buttons = "".join(element("button", f"history_{name}", f'type="button" data-take="{name}"') for name in FILES)
-    bars = "".join(element("th", key, 'scope="col"') for key in ("history_label", "compare_bars", "compare_change"))
+    bars = "".join(element("th", key, 'scope="col"') for key in ("emotion", "compare_bars", "compare_change"))
     return f"""<section class="comparison history" aria-labelledby="history-title" hidden>
 <div class="top">{element("h3", "history_title", 'id="history-title" tabindex="-1"')}
 {element("button", "compare_clear", 'type="button" class="clear"')}</div>

@@ -1,9 +1,6 @@
 // The Live tab in the browser: sends sound and pictures, draws what comes back. Runs once, when the tab is first shown.
-const root = element.querySelector(".live");
-const find = (name) => root.querySelector(name);
+const root = one(".live");
 const settings = JSON.parse(root.dataset.settings);
-const { say } = window.emotion;
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 const PACKET_S = 0.2; // of sound in a packet, at least: what could not be sent meanwhile goes with the next
 const MOST_BLOCKS = 11_000; // of 128 samples, and at most: half a minute
@@ -21,9 +18,9 @@ let drawn = structuredClone(clear);
 
 const report = (key) => {
   const text = say(key);
-  if (find(".state").textContent !== text) find(".state").textContent = text; // once, for who listens to it
+  if (one(".state").textContent !== text) one(".state").textContent = text; // once, for who listens to it
 };
-const complain = (text) => (find(".trouble").textContent = text);
+const complain = (text) => (one(".trouble").textContent = text);
 
 // --- devices
 
@@ -82,11 +79,10 @@ const base64 = (bytes) => {
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode.apply(null, bytes.subarray(i, i + 8192));
   return btoa(text);
 };
-const unpacked = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 const told = async (session, message) => {
   const known = [drawn.columns, ...[drawn.points, drawn.phrases].map(({ first, items }) => first + items.length)];
-  const answer = await server.exchange({ token: session.token, language: window.emotion.language(), known, ...message });
+  const answer = await server.exchange({ token: session.token, language: language(), known, ...message });
   if (answer?.trouble && live === session) fail(session, answer.trouble);
   return answer?.trouble ? null : answer;
 };
@@ -100,7 +96,7 @@ const sendSound = async (session, all) => {
     const blocks = session.waiting.splice(0, MOST_BLOCKS);
     const pcm = new Int16Array(count(blocks));
     let at = 0;
-    for (const block of blocks) for (const value of block) pcm[at++] = Math.max(-32767, Math.min(32767, Math.round(value * 32767)));
+    for (const block of blocks) for (const value of block) pcm[at++] = within(Math.round(value * 32767), -32767, 32767);
     const sound = { pcm: base64(new Uint8Array(pcm.buffer)), rate: session.rate, packet: session.packet++ };
     let answer = null;
     for (let attempt = 0; !answer && !session.failed; attempt++) {
@@ -115,7 +111,7 @@ const sendSound = async (session, all) => {
 
 // The next picture is taken when the last one was answered, so that none waits in line.
 const sendPictures = async (session) => {
-  const video = find("video");
+  const video = one("video");
   const canvas = document.createElement("canvas");
   let refused = 0;
   while (live === session && refused < ATTEMPTS) {
@@ -141,7 +137,7 @@ const sendPictures = async (session) => {
 // --- drawing
 
 const context2d = (name, height) => {
-  const canvas = find(name);
+  const canvas = one(name);
   const scale = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
   if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
@@ -212,6 +208,7 @@ const drawSpectrum = () => {
   context.drawImage(cells, 0, 0, width, height);
 };
 
+const EDGES = [1, ...MOOD_WORDS.slice(0, -1).map(([upper]) => upper), 5]; // of the moods' bands
 const drawMoods = () => {
   const [context, width, height] = context2d(".moods", 120);
   const [left, right, top, bottom] = [18, width - 6, 6, height - 18];
@@ -219,10 +216,10 @@ const drawMoods = () => {
   const end = points.at(-1)?.[0] ?? 0;
   const x = (time) => right - ((end - time) / settings.minute) * (right - left);
   const y = (mood) => bottom - ((mood - 1) / 4) * (bottom - top);
-  settings.moods.forEach((colour, i) => {
+  MOOD_COLOURS.forEach((colour, i) => {
     context.globalAlpha = 0.28;
     context.fillStyle = colour;
-    context.fillRect(left, y(settings.edges[i + 1]), right - left, y(settings.edges[i]) - y(settings.edges[i + 1]));
+    context.fillRect(left, y(EDGES[i + 1]), right - left, y(EDGES[i]) - y(EDGES[i + 1]));
   });
   context.globalAlpha = 1;
   context.fillStyle = context.strokeStyle = ink();
@@ -231,7 +228,7 @@ const drawMoods = () => {
   for (const ago of [60, 40, 20, 0]) {
     const text = ago ? `-${ago} s` : say("live_now");
     const place = right - (ago / settings.minute) * (right - left);
-    context.fillText(text, Math.min(Math.max(place - context.measureText(text).width / 2, left), right - context.measureText(text).width), height - 4);
+    context.fillText(text, within(place - context.measureText(text).width / 2, left, right - context.measureText(text).width), height - 4);
   }
   context.lineWidth = 2;
   context.lineJoin = "round";
@@ -252,42 +249,40 @@ const drawMoods = () => {
 
 // The video is shown as in a mirror, the writing on it is not.
 const drawFace = (answer) => {
-  const canvas = find(".overlay");
+  const canvas = one(".overlay");
   const [context, width, height] = context2d(".overlay", canvas.clientHeight);
   if (!answer?.face) return;
   const { box, label, share } = answer.face;
   const [w, h] = [box[2] * width, box[3] * height];
   const [x, y] = [width - box[0] * width - w, box[1] * height];
-  const text = `${say(`label_${label}`)} ${Math.round(100 * share)}%`;
-  context.strokeStyle = context.fillStyle = settings.colours[label];
+  const text = `${labelName(label)} ${percent(share)}`;
+  context.strokeStyle = context.fillStyle = COLOURS[label];
   context.lineWidth = 3;
   context.strokeRect(x, y, w, h);
   context.font = "600 15px system-ui, sans-serif";
   const wide = context.measureText(text).width + 12;
-  const left = Math.min(Math.max(x - 1.5, 0), width - wide);
+  const left = within(x - 1.5, 0, width - wide);
   const top = y >= 24 ? y - 24 : Math.min(y + h, height - 24);
   context.fillRect(left, top, wide, 24);
-  const [red, green, blue] = settings.colours[label].match(/\w\w/g).map((part) => parseInt(part, 16));
+  const [red, green, blue] = COLOURS[label].match(/\w\w/g).map((part) => parseInt(part, 16));
   context.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111827" : "#ffffff";
   context.fillText(text, left + 6, top + 17);
 };
 
 const drawReading = (answer) => {
-  find(".score b").textContent = answer.mood === null ? "–" : answer.mood.toFixed(1);
-  find(".score").style.background = answer.colour ?? "";
-  find(".score").classList.toggle("lowest", answer.mood !== null && answer.mood < settings.edges[1]);
-  find(".sentence").textContent = answer.sentence;
-  find(".detail").textContent = answer.detail;
-  root.querySelectorAll(".bar").forEach((bar, i) => {
+  drawScore(one(".score"), answer.mood, 1);
+  one(".sentence").textContent = answer.sentence;
+  one(".detail").textContent = answer.detail;
+  all(".bar").forEach((bar, i) => {
     const share = answer.bars?.[i] ?? 0;
-    bar.querySelector("b").style.width = `${100 * share}%`;
-    bar.querySelector("output").textContent = answer.bars ? `${Math.round(100 * share)}%` : "";
+    one("b", bar).style.width = `${100 * share}%`;
+    one("output", bar).textContent = answer.bars ? percent(share) : "";
   });
 };
 
 const drawSaid = () => {
   if (!drawn.phrases.items.length) return;
-  const said = find(".said");
+  const said = one(".said");
   const atEnd = said.scrollHeight - said.scrollTop - said.clientHeight < 30;
   const text = drawn.phrases.items.join(" · ");
   if (said.textContent !== text) said.textContent = text;
@@ -304,7 +299,7 @@ const drawPace = (session, answer) => {
     const count = ((1000 * (session.looks.length - 1)) / (session.looks.at(-1)[1] - session.looks[0][1])).toFixed(0);
     parts.push(say("live_pace_pictures", { count }));
   }
-  find(".pace").textContent = parts.join("; ");
+  one(".pace").textContent = parts.join("; ");
 };
 
 const show = (session, answer) => {
@@ -326,12 +321,12 @@ const show = (session, answer) => {
 
 // --- start and stop
 
-const button = find(".start");
+const button = one(".start");
 const mode = (running) => {
   button.textContent = say(running ? "live_stop" : "live_start");
   button.classList.toggle("running", running);
   root.classList.toggle("on", running);
-  root.querySelectorAll("input").forEach((box) => (box.disabled = running));
+  all("input").forEach((box) => (box.disabled = running));
 };
 
 // A button that is disabled would lose the keyboard's focus.
@@ -340,10 +335,10 @@ const wait = (waiting) => button.setAttribute("aria-disabled", waiting);
 const close = (session) => {
   session.stream?.getTracks().forEach((track) => track.stop());
   session.context?.close();
-  find("video").srcObject = null;
+  one("video").srcObject = null;
   root.classList.remove("filming");
   drawFace(null);
-  find(".pace").textContent = "";
+  one(".pace").textContent = "";
   if (live === session) live = null;
   mode(false);
 };
@@ -356,7 +351,7 @@ const fail = (session, text) => {
 };
 
 const start = async () => {
-  const [audio, video] = [find(".microphone").checked, find(".camera").checked];
+  const [audio, video] = [one(".microphone").checked, one(".camera").checked];
   if (!audio && !video) return complain(say("live_tick"));
   const session = { waiting: [], samples: 0, packet: 0, looks: [], begun: null };
   complain("");
@@ -365,7 +360,7 @@ const start = async () => {
   try {
     session.stream = await opened(audio, video);
     const spoken = document.querySelector("#language input:checked")?.value ?? "en";
-    const { token, trouble } = (await server.begin({ spoken, language: window.emotion.language() })) ?? { trouble: say("live_unreachable") };
+    const { token, trouble } = (await server.begin({ spoken, language: language() })) ?? { trouble: say("live_unreachable") };
     if (trouble) throw new Error(trouble);
     session.token = token;
     drawn = structuredClone(clear);
@@ -373,9 +368,9 @@ const start = async () => {
     const [sound] = session.stream.getAudioTracks();
     const [film] = session.stream.getVideoTracks();
     if (film) {
-      find("video").srcObject = new MediaStream([film]);
+      one("video").srcObject = new MediaStream([film]);
       root.classList.add("filming");
-      find("video").play().catch(() => {}); // closed again before it began
+      one("video").play().catch(() => {}); // closed again before it began
     }
     mode(true);
     if (sound) await tapped(session, sound);
@@ -405,12 +400,12 @@ const stop = async (session) => {
   wait(false);
 };
 
-find("video").addEventListener("loadedmetadata", ({ target: film }) => {
-  find(".picture").style.aspectRatio = `${film.videoWidth} / ${film.videoHeight}`;
+one("video").addEventListener("loadedmetadata", ({ target: film }) => {
+  one(".picture").style.aspectRatio = `${film.videoWidth} / ${film.videoHeight}`;
 });
 button.addEventListener("click", () => {
   if (button.getAttribute("aria-disabled") !== "true") live ? stop(live) : start();
 });
-window.emotion.translate(root);
+translate(root);
 for (const draw of [drawWave, drawSpectrum, drawMoods]) draw();
 new ResizeObserver(() => [drawWave, drawSpectrum, drawMoods].forEach((draw) => draw())).observe(root);

@@ -15,12 +15,12 @@ import gradio as gr
 import numpy as np
 
 from emotion.analyzer import Analyzer
-from emotion.figures import COLOURS, MOOD_COLOURS, SPECTROGRAM_BANDS
-from emotion.labels import LABELS, MOOD_WORDS
+from emotion.figures import COLOURS, SPECTROGRAM_BANDS
+from emotion.labels import LABELS
 from emotion.live import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
 from emotion.live_sessions import Sessions
 from emotion.media import SAMPLE_RATE
-from emotion.page import assets, texts, wording
+from emotion.page import assets, texts
 from emotion.page.answering import Source
 from emotion.page.texts import ENGLISH, Say, element, label
 from emotion.readings import Fusion, InputError
@@ -75,7 +75,7 @@ def build(analyzer: Analyzer) -> list[Source]:
             value="",  # the token of the session that was stopped
             html_template=_stage(),
             css_template=assets.read("live.css"),
-            js_on_load=assets.read("live.js"),
+            js_on_load=assets.component("live.js"),
             server_functions=[begin, exchange],
             padding=False,
             elem_id="live",
@@ -89,11 +89,7 @@ def _stage() -> str:
         f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i><output></output></div>'
         for name in LABELS
     )
-    edges = [1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0]
     settings = {
-        "colours": COLOURS,
-        "edges": edges,
-        "moods": MOOD_COLOURS,
         "columns": COLUMNS,
         "rate": COLUMNS_A_SECOND,
         "bands": SPECTROGRAM_BANDS,
@@ -104,7 +100,7 @@ def _stage() -> str:
     return f"""<div class="live" data-settings="{html.escape(json.dumps(settings))}">
 <div class="controls">
   {element("button", "live_start", 'type="button" class="start"')}
-  <label><input type="checkbox" class="microphone" checked> {element("span", "live_microphone")}</label>
+  <label><input type="checkbox" class="microphone" checked> {element("span", "tab_microphone")}</label>
   <label><input type="checkbox" class="camera" checked> {element("span", "live_camera")}</label>
   {element("span", "live_invitation", 'class="state" role="status"')}
 </div>
@@ -147,7 +143,6 @@ def _answer(now: Snapshot, say: Say) -> dict[str, Any]:
         "face": face and {"box": [round(x, 4) for x in face.box], "label": face.label, "share": round(face.probability, 2)},
         "mood": _rounded(fusion.mood),
         "sentence": _sentence(fusion, say),
-        "colour": fusion.mood and wording.mood_colour(fusion.mood),
         "bars": None if fusion.mood is None else [round(float(p), 3) for p in fusion.probabilities],
         "detail": _detail(now, say),
     }
@@ -161,7 +156,7 @@ def _sentence(fusion: Fusion, say: Say) -> str:
 
 
 def _detail(now: Snapshot, say: Say) -> str:
-    parts = [say(f"live_share_{name}", share=f"{now.fusion.shares[name]:.0%}") for name, _ in now.readings]
+    parts = [say(f"live_share_{name}", share=say.percent(now.fusion.shares[name])) for name, _ in now.readings]
     return say("live_detail", parts=", ".join(parts)) if parts else ""
 
 

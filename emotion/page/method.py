@@ -50,12 +50,18 @@ def _simplex(language: str) -> go.Figure:
     """What each weighing of the three names right, in the visitor's language."""
     found, say = _found(), Say(language)
     grid = [{"weights": row[:3], "uar": row[3], "allowed": row[4]} for row in found["rows"]]
-    drawn = weight_simplex(grid, found["weights"])
-    drawn.update_layout(xaxis_title_text=say("method_weight_text"), yaxis_title_text=say("method_weight_face"))
-    for trace, key in zip(drawn.data[1:], ("method_barred", "method_chosen"), strict=True):
-        trace.name = say(key)
-    drawn.data[0].hovertemplate = say("method_point", text="%{x:.2f}", face="%{y:.2f}", uar="%{z:.3f}") + "<extra></extra>"
-    return drawn
+    return weight_simplex(grid, found["weights"], search_names(say))
+
+
+def search_names(say: Say) -> dict[str, str]:
+    """What ``weight_simplex`` calls its parts."""
+    return {
+        "text": say("weight_text"),
+        "face": say("weight_face"),
+        "barred": say("method_barred"),
+        "chosen": say("method_chosen"),
+        "point": say("method_point", text="%{x:.2f}", face="%{y:.2f}", uar="%{z:.3f}"),
+    }
 
 
 def card(name: str) -> tuple[str, str, str]:

@@ -1,7 +1,6 @@
 // One analysis as a page of its own, which opens without a network: no script, no media, nothing from elsewhere. Whatever it says
 // is set as text or attribute of elements, never as HTML. entries.js stands before it.
 const report = (() => {
-  const SVG = "http://www.w3.org/2000/svg";
   const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
   const HEIGHT = 220, TOP = 10, BOTTOM = 34; // of the timeline, in pixels; it is as wide as the page, in percent
   const TICKS_S = [1, 2, 5, 10, 20, 30, 60, 120];
@@ -13,13 +12,6 @@ const report = (() => {
     face: { ...LINE, "stroke-dasharray": "10 4 2 4" },
   };
 
-  const filled = (node, attributes, children) => {
-    Object.entries(attributes).forEach(([name, value]) => node.setAttribute(name, value));
-    node.append(...children);
-    return node;
-  };
-  const html = (tag, attributes = {}, ...children) => filled(document.createElement(tag), attributes, children);
-  const svg = (tag, attributes = {}, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
   const cell = (content) => html("td", {}, content);
   const heading = (text) => html("th", { scope: "row" }, text);
   const section = (title, ...children) => html("section", {}, html("h2", {}, title), ...children);
@@ -41,10 +33,10 @@ const report = (() => {
       "main",
       {},
       html("h1", {}, say("report_title")),
-      quiet([time, sourceName(entry.source), ...length].join(" · ")),
+      quiet([time, entry.source, ...length].join(" · ")),
       html("p", { class: "notice" }, say("report_notice")),
-      answer(analysis),
-      ...cautions(analysis),
+      answer(entry),
+      ...cautions(entry),
       ...bodies(analysis),
       ...said(analysis),
       ...timeline(analysis),
@@ -55,19 +47,19 @@ const report = (() => {
     return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
   }
 
-  function answer(analysis) {
+  function answer({ analysis, why }) {
     const { mood: value } = analysis;
-    if (value === null) return section(sentence(analysis));
+    if (value === null) return section(answerOf(analysis));
     const colour = { class: lowest(value) ? "score lowest" : "score", style: `background: ${moodColour(value)}` };
     const score = html("div", colour, value.toFixed(2), html("small", {}, say("of_5")));
-    const words = html("div", {}, html("h2", {}, sentence(analysis)), html("p", {}, agreementOf(analysis)));
+    const told = [...why, agreementOf(analysis)].join(" ");
+    const words = html("div", {}, html("h2", {}, answerOf(analysis)), html("p", {}, told));
     return html("section", { class: "answer" }, score, words);
   }
 
-  function cautions({ warnings }) {
-    if (!warnings.length) return [];
-    const list = html("ul", {}, ...warnings.map((text) => html("li", {}, warning(text))));
-    return [section(say("report_cautions"), list)];
+  function cautions({ cautions: told }) {
+    if (!told.length) return [];
+    return [section(say("report_cautions"), html("ul", {}, ...told.map((text) => html("li", {}, text))))];
   }
 
   // --- the fusion and each modality
@@ -97,7 +89,7 @@ const report = (() => {
   }
 
   function scale(value) {
-    const bands = CONSTANTS.MOOD_COLOURS.map((colour) => html("i", { style: `background: ${colour}` }));
+    const bands = MOOD_COLOURS.map((colour) => html("i", { style: `background: ${colour}` }));
     const mark = html("b", { style: `left: ${(25 * (value - 1)).toFixed(2)}%` });
     const name = `${value.toFixed(2)} ${say("of_5")}`;
     return html("div", { class: "scale", role: "img", "aria-label": name }, ...bands, mark);
@@ -116,7 +108,7 @@ const report = (() => {
   function said({ transcript, modalities }) {
     if (!transcript) return [];
     const { text, engine, confidence } = transcript;
-    const note = engine === "typed" ? say("report_typed") : say("report_heard", { engine, share: percent(confidence) });
+    const note = engine === "typed" ? say("as_typed") : say("as_heard", { engine, share: percent(confidence) });
     const parts = [html("p", { class: "said" }, text), quiet(note)];
     if (modalities.text?.words.length) parts.push(...words(modalities.text));
     return [section(say("what_was_said"), ...parts)];
@@ -130,7 +122,7 @@ const report = (() => {
       const style = `--colour: ${COLOURS[label]}; --share: ${(Math.abs(weight) / most).toFixed(2)}`;
       return [html("span", { class: weight < 0 ? "against" : "for", style, title: signed(hundred(weight)) }, word), " "];
     });
-    return [html("p", { class: "words" }, ...marked), quiet(say("report_words_key", { label: labelName(label) }))];
+    return [html("p", { class: "words" }, ...marked), quiet(capital(say("words_key", { label: labelName(label) })))];
   }
 
   // --- along time
@@ -198,7 +190,7 @@ const report = (() => {
   function models(analysis) {
     const rows = Object.entries(analysis.models).map(([role, { name, source, revision, calibrated }]) => {
       const checked = say(calibrated ? "calibrated" : "not_calibrated");
-      const facts = [source, say("report_revision", { revision }), checked].join(", ");
+      const facts = [source, `${say("revision")} ${revision}`, checked].join(", ");
       return html("tr", {}, heading(partName(role)), cell(`${name} (${facts})`));
     });
     return section(say("which_model"), html("table", {}, html("tbody", {}, ...rows)));

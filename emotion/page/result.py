@@ -138,7 +138,7 @@ class ResultPanel:
             self.headline: wording.headline(say, analysis),
             self.fused: gr.Row(visible=True),
             self.gauge: figures.mood_gauge(analysis.mood, say.mood(analysis.mood)),
-            self.bars: figures.probability_bars(analysis.probabilities, labels(say)),
+            self.bars: figures.probability_bars(analysis.probabilities, labels(say), say.percent),
             self.shares: wording.shares(say, analysis, weights),
             **timeline,
         }
@@ -172,7 +172,10 @@ class ResultPanel:
 
     def _show_part(self, say: Say, name: str, analysis: Analysis) -> dict:
         part, reading = self.parts[name], analysis.modalities.get(name)
-        plot = gr.Plot(visible=False) if reading is None else gr.Plot(figures.reading_figure(reading, labels(say)), visible=True)
+        if reading is None:
+            plot = gr.Plot(visible=False)
+        else:
+            plot = gr.Plot(figures.reading_figure(reading, labels(say), say.percent), visible=True)
         return {part.heading: wording.part(say, name, analysis), part.plot: plot}
 
     def _show_sound(self, say: Say, analysis: Analysis) -> dict:

@@ -1,6 +1,5 @@
 """A link that sets the weights and the tab: ``?weights=0.25,0.45,0.30&tab=live``. It carries nothing else of a visit."""
 
-import json
 from collections.abc import Sequence
 from html import escape
 
@@ -18,7 +17,7 @@ def copier() -> gr.HTML:
     return gr.HTML(
         html_template=f'<div class="link">{button}{field}{status}</div>',
         css_template=assets.read("settings.css"),
-        js_on_load=f"const MODALITIES = {json.dumps(MODALITIES)};\n" + assets.read("settings.js"),
+        js_on_load=assets.component("settings.js"),
         apply_default_css=False,
         padding=False,
         elem_id="settings-link",

@@ -1,11 +1,12 @@
 """What the page says, in every language it knows: one table, ``texts.yaml``, for the server, the components and the scripts.
 
-The browser's first language decides, for what Gradio's components say (``everywhere``), for the scripts (``say`` of head.js, which
+The browser's first language decides, for what Gradio's components say (``everywhere``), for the scripts (``say`` of shared.js, which
 reads the same table) and for what the server makes for one visitor (``of``).
 """
 
 import functools
 import html
+import math
 import re
 from collections.abc import Callable
 
@@ -47,6 +48,10 @@ class Say:
         """The word for a mood from 1 to 5."""
         return self("mood_" + mood_word(mood).replace(" ", "_"))
 
+    def percent(self, share: float) -> str:
+        """A share of 1 in whole hundredths, rounded and written as by ``percent`` of shared.js."""
+        return self("percent", number=math.floor(100 * share + 0.5))
+
     def listed(self, names: list[str]) -> str:
         """One, two and three."""
         return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" {self('and')} {names[-1]}"
@@ -62,8 +67,11 @@ class Say:
         return english
 
     def _within(self, field: str, text: str) -> str:
-        """A field of a sentence: reasons are sentences themselves, and a comma in a number would be read as a decimal one."""
-        return self.sentence(text) if field == "why" else re.sub(r"(?<=\d),(?=\d{3})", THIN_SPACE, text)
+        """A field of a sentence: reasons are sentences themselves, and numbers are written as the language does."""
+        if field == "why":
+            return self.sentence(text)
+        text = re.sub(r"(?<=\d),(?=\d{3})", THIN_SPACE, text)
+        return re.sub(r"(\d+)%", lambda found: self("percent", number=found[1]), text)
 
     def number(self, value: float) -> str:
         """A whole number, its thousands set apart as the language does."""
@@ -82,7 +90,7 @@ def known(language: object) -> Say:
 
 
 def element(tag: str, key: str, attributes: str = "", **fields: object) -> str:
-    """An element of a script's markup that says ``key``: in English, until ``translate`` of head.js puts its language in."""
+    """An element of a script's markup that says ``key``: in English, until ``translate`` of shared.js puts its language in."""
     return f'<{tag} data-say="{key}"{_data(fields)} {attributes}>{html.escape(Say(ENGLISH)(key, **fields))}</{tag}>'
 
 

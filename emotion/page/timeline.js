@@ -1,10 +1,4 @@
-// The timeline of a recording. Runs once, when the component is there; before it stands, from Python: const TIMELINE = {...}.
-const { LABELS, MODALITIES, COLOURS, MOOD_COLOURS, MOOD_ENDS, MOOD_KEYS, SPECTROGRAM_HZ, PITCH_HZ } = TIMELINE;
-const { say, translate } = window.emotion;
-const one = (selector, root = element) => root.querySelector(selector);
-const all = (selector, root = element) => [...root.querySelectorAll(selector)];
-const within = (value, low, high) => Math.min(Math.max(value, low), high);
-
+// The timeline of a recording. Runs once, when the component is there; SPECTROGRAM_HZ and PITCH_HZ come from Python.
 const HEARD_S = 4; // of sound in view: a window and a second on either side
 const MANY = 60; // windows, from which on marks are small
 const TICKS = 10; // on the axis, at most
@@ -20,15 +14,12 @@ let hovered = null;
 
 // --- words for numbers
 
-const percent = (share) => `${Math.round(100 * share)}%`;
 const seconds = (value) => String(Math.round(10 * value) / 10);
-const moodIndex = (mood) => MOOD_ENDS.filter((end) => mood >= end).length;
-const moodWord = (mood) => say(MOOD_KEYS[moodIndex(mood)]);
 
 function top({ probabilities }) {
   const share = Math.max(...probabilities);
   const label = LABELS[probabilities.indexOf(share)];
-  return { colour: COLOURS[label], text: `${say(`label_${label}`)} ${percent(share)}` };
+  return { colour: COLOURS[label], text: `${labelName(label)} ${percent(share)}` };
 }
 
 // --- the chart
@@ -82,8 +73,7 @@ function stacked(name) {
 function drawAxis() {
   const step = TICK_STEPS.find((step) => given.duration / step <= TICKS);
   const ticks = Array.from({ length: Math.floor(given.duration / step) + 1 }, (_, i) => {
-    const tick = document.createElement("span");
-    tick.textContent = `${i * step} s`;
+    const tick = html("span", {}, `${i * step} s`);
     tick.style.setProperty("--at", (i * step) / given.duration);
     tick.classList.toggle("last", i * step > 0.97 * given.duration);
     return tick;
@@ -121,19 +111,17 @@ const times = ({ start, end }) => say("timeline_times", { start: seconds(start),
 
 function inWords(here) {
   if (here.mood === null) return `${times(here)}: ${say("timeline_nothing")}`;
-  const parts = Object.entries(here.modalities).map(([name, part]) => `${say(`name_${name}`)} ${top(part).text}`);
-  return [`${times(here)}: ${say("timeline_mood")} ${here.mood.toFixed(2)}, ${moodWord(here.mood)}`, ...parts, wordsIn(here)].join(". ");
+  const parts = Object.entries(here.modalities).map(([name, part]) => `${partName(name)} ${top(part).text}`);
+  return [`${times(here)}: ${say("mood_short")} ${here.mood.toFixed(2)}, ${moodName(here.mood)}`, ...parts, wordsIn(here)].join(". ");
 }
 
 function tell(here) {
   const score = one(".score");
   const nothing = here.mood === null;
-  one("b", score).textContent = nothing ? "–" : here.mood.toFixed(2);
-  score.style.background = nothing ? "" : MOOD_COLOURS[moodIndex(here.mood)];
+  drawScore(score, here.mood, 2);
   score.classList.toggle("known", !nothing);
-  score.classList.toggle("lowest", !nothing && moodIndex(here.mood) === 0);
   one(".when").textContent = times(here);
-  one(".says").textContent = say(nothing ? "timeline_nothing" : MOOD_KEYS[moodIndex(here.mood)]);
+  one(".says").textContent = nothing ? say("timeline_nothing") : moodName(here.mood);
   for (const row of all(".told tr")) {
     const part = here.modalities[row.dataset.read];
     const { colour, text } = part ? top(part) : { colour: "transparent", text: "–" };
@@ -158,7 +146,7 @@ function showPicture(moment) {
   if (image.dataset.time === String(nearest.time)) return;
   image.dataset.time = nearest.time;
   image.src = `data:image/jpeg;base64,${nearest.jpeg}`;
-  image.alt = one(".picture figcaption").textContent = say("timeline_picture", { time: seconds(nearest.time) });
+  image.alt = one(".picture figcaption").textContent = say("picture_at", { time: seconds(nearest.time) });
 }
 
 function showSound(here, moment) {
@@ -194,9 +182,7 @@ function pitchLine(from, to) {
 function tabulate() {
   const rows = given.spans.map(({ start, end, modalities }, i) => {
     const parts = MODALITIES.map((name) => (modalities[name] ? top(modalities[name]).text : "–"));
-    const row = document.createElement("tr");
-    [start, end, given.moods[i].toFixed(2), ...parts].forEach((text) => (row.insertCell().textContent = text));
-    return row;
+    return html("tr", {}, ...[start, end, given.moods[i].toFixed(2), ...parts].map((text) => html("td", {}, text)));
   });
   one("tbody", one("details")).replaceChildren(...rows);
 }
@@ -204,7 +190,7 @@ function tabulate() {
 // --- what happens
 
 function answer() {
-  const news = JSON.parse(JSON.stringify(props.value || null)); // a plain copy: Gradio's own is slow to read
+  const news = plain(props.value);
   root.hidden = !news;
   if (!news) return;
   given = { ...given, ...news };
@@ -216,7 +202,7 @@ function answer() {
 
 function begin() {
   const { pictures, sound, pitch: line } = given.recording;
-  pitch = Uint8Array.from(atob(line?.points ?? ""), (letter) => letter.charCodeAt(0));
+  pitch = unpacked(line?.points ?? "");
   pinned = middle(given.spans[0]);
   hovered = null;
   delete one(".picture img").dataset.time;

@@ -5,7 +5,6 @@ the pitch, 20 kB; 300 windows of three modalities, 100 kB. A corrected text send
 """
 
 import base64
-import json
 from typing import Any
 
 import cv2
@@ -38,7 +37,7 @@ class Timeline:
         self.component = gr.HTML(
             html_template=_markup(),
             css_template=assets.read("timeline.css"),
-            js_on_load=f"const TIMELINE = {json.dumps(_CONSTANTS)};\n{assets.read('timeline.js')}",
+            js_on_load=assets.component("timeline.js", SPECTROGRAM_HZ=SPECTROGRAM_HZ, PITCH_HZ=(MIN_HZ, MAX_HZ)),
             apply_default_css=False,
             elem_id="timeline",
         )
@@ -104,18 +103,6 @@ def _base64(data: np.ndarray) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-_CONSTANTS = {
-    "LABELS": LABELS,
-    "MODALITIES": MODALITIES,
-    "COLOURS": COLOURS,
-    "MOOD_COLOURS": MOOD_COLOURS,
-    "MOOD_ENDS": [end for end, _ in MOOD_WORDS[:-1]],
-    "MOOD_KEYS": ["mood_" + word.replace(" ", "_") for _, word in MOOD_WORDS],
-    "SPECTROGRAM_HZ": SPECTROGRAM_HZ,
-    "PITCH_HZ": (MIN_HZ, MAX_HZ),
-}
-
-
 # --- markup
 
 
@@ -136,12 +123,12 @@ def _markup() -> str:
 </div></details></div>"""
 
 
-_TABLE = ("timeline_from", "timeline_to", "timeline_mood", *(f"name_{name}" for name in MODALITIES))
+_TABLE = ("timeline_from", "timeline_to", "mood_short", *(f"name_{name}" for name in MODALITIES))
 
 
 def _mood_chart() -> str:
     """The bands of the moods, the fused line over them and a mark for each modality's own: x in seconds, y from 5 down to 1."""
-    ends = [1.0, *_CONSTANTS["MOOD_ENDS"], 5.0]
+    ends = [1.0, *(end for end, _ in MOOD_WORDS[:-1]), 5.0]
     bands = "".join(
         f'<rect width="100%" y="{5 - high}" height="{high - low}" fill="{colour}"/>'
         for low, high, colour in zip(ends[:-1], ends[1:], MOOD_COLOURS, strict=True)
@@ -153,7 +140,7 @@ def _mood_chart() -> str:
     )
     ticks = "".join(f'<b style="--mood:{mood}">{mood}</b>' for mood in range(1, 6))
     return (
-        f'<div class="name moods">{element("span", "timeline_mood")}<div>{ticks}</div></div>'
+        f'<div class="name moods">{element("span", "mood_short")}<div>{ticks}</div></div>'
         f'<svg class="plot moods" preserveAspectRatio="none" aria-hidden="true"><g class="bands">{bands}</g>'
         f'<path class="halo"/><path class="line"/>{marks}</svg>'
     )

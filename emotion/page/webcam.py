@@ -64,5 +64,12 @@ def build(analyzer: Analyzer) -> list[Source]:
             lambda path: {"video": path},
             "film_empty",
         ),
-        Source("snapshot", picture, [picture.input, picture_again.click], lambda path: {"image": path}, "snapshot_empty"),
+        Source(
+            "snapshot",
+            picture,
+            [picture.input, picture_again.click],
+            lambda path: {"image": path},
+            "snapshot_empty",
+            title=lambda say: say("snapshot"),
+        ),
     ]

@@ -97,7 +97,7 @@ def headline(say: Say, analysis: Analysis) -> str:
         "answer",
         mood=say.mood(analysis.mood),
         label=swatch + say.label(analysis.label),
-        share=f"{analysis.probabilities.max():.0%}",
+        share=say.percent(analysis.probabilities.max()),
     )
     score = "score lowest" if analysis.mood < MOOD_WORDS[0][0] else "score"  # a dark colour, which wants white figures
     told = escape(" ".join((*explanation.sentences(say, analysis), agreement(say, analysis))))
@@ -137,7 +137,7 @@ def shares(say: Say, analysis: Analysis, weights: Mapping[str, float]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{name(say, modality)}</th>'
         f'<td class="number">{weights[modality]:.2f}</td><td class="number">{reading.reliability:.2f}</td>'
-        f'<td class="number"><b>{analysis.fusion.shares.get(modality, 0.0):.0%}</b></td></tr>'
+        f'<td class="number"><b>{say.percent(analysis.fusion.shares.get(modality, 0.0))}</b></td></tr>'
         for modality, reading in analysis.modalities.items()
     )
     meaning = say("reliability_is", shares=say.listed([say(f"reliability_{modality}") for modality in analysis.modalities]))
@@ -154,8 +154,9 @@ def transcript_note(say: Say, analysis: Analysis) -> str:
     if said is None:
         return say("note_no_text")
     if said.engine == "typed":
-        return say("note_typed")
-    return say("note_heard", engine=escape(said.engine), share=f"{said.confidence:.0%}")
+        return f"{say('as_typed')} {say('note_typed')}"
+    heard = say("as_heard", engine=escape(said.engine), share=say.percent(said.confidence))
+    return f"{heard} {say('note_heard')}"
 
 
 def words(say: Say, analysis: Analysis) -> str:
@@ -212,11 +213,11 @@ def mood_colour(mood: float) -> str:
 
 
 def _figure(say: Say, view: View, still: bool) -> str:
-    seen = f"{say.label(view.label)} {view.probability:.0%}"
-    counted = "" if still else f"<br>{say('frame_counts', time=f'{view.time:.1f}', share=f'{view.weight:.0%}')}"
+    seen = f"{say.label(view.label)} {say.percent(view.probability)}"
+    counted = "" if still else f"<br>{say('frame_counts', time=f'{view.time:.1f}', share=say.percent(view.weight))}"
     swatch = f'<span class="swatch" style="background:{COLOURS[view.label]}"></span>'
     return (
-        f'<figure><img src="data:image/jpeg;base64,{view.jpeg}" alt="{say("frame", time=f"{view.time:.1f}")}">'
+        f'<figure><img src="data:image/jpeg;base64,{view.jpeg}" alt="{say("picture_at", time=f"{view.time:.1f}")}">'
         f"<figcaption>{swatch}{seen}{counted}</figcaption></figure>"
     )
 

@@ -1,33 +1,8 @@
-// Runs before the page. The scripts of its parts find their texts here.
-window.emotion = (() => {
-  const texts = () => window.gradio_config.i18n_translations; // the table of texts.yaml, by language
-  const language = navigator.language.slice(0, 2).toLowerCase();
-  const known = () => (language in texts() ? language : "en");
-
-  // The text of a key in the browser's first language, its {fields} filled in.
-  const say = (key, values = {}) => texts()[known()][key].replace(/{(\w+)}/g, (field, name) => values[name] ?? field);
-
-  // Elements that name a key in data-say take its text; those of data-say-label, their accessible name. Their data-* fill its {fields}.
-  const translate = (root) => {
-    root.querySelectorAll("[data-say]").forEach((place) => (place.textContent = say(place.dataset.say, place.dataset)));
-    root.querySelectorAll("[data-say-label]").forEach((place) => place.setAttribute("aria-label", say(place.dataset.sayLabel, place.dataset)));
-  };
-  // Copies what a field holds; where the browser does not let a page, the field is selected for the visitor to copy.
-  const copy = async (field) => {
-    try {
-      await navigator.clipboard.writeText(field.value);
-      return true;
-    } catch {
-      field.focus();
-      field.select();
-      return false;
-    }
-  };
-  return { language: known, say, translate, copy };
-})();
+// Runs before the page, after shared.js.
 
 // What the recorders of Gradio leave to chance is settled here: sound as it is, and all of it.
 (() => {
+  const { pause, say } = window.emotion;
   const devices = navigator.mediaDevices;
   if (!devices || !window.MediaRecorder || devices.raw) return;
   devices.raw = true;
@@ -44,7 +19,7 @@ window.emotion = (() => {
   const REASONS = { NotAllowedError: "device_refused", NotFoundError: "device_missing", NotReadableError: "device_busy" };
   const show = (text) => document.querySelectorAll(".device-trouble").forEach((place) => (place.textContent = text));
   const forget = (stream) => (show(""), stream);
-  devices.explain = ({ name, message }) => window.emotion.say(REASONS[name] ?? "device_other", { message });
+  devices.explain = ({ name, message }) => say(REASONS[name] ?? "device_other", { message });
   const tell = (error) => {
     show(devices.explain(error));
     throw error;
@@ -78,7 +53,6 @@ window.emotion = (() => {
   MediaRecorder.prototype.stop = function () {
     if (this.state !== "inactive") stop.call(this);
   };
-  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const ended = async (recorder) => {
     recorder.pause();
     let heard = performance.now();
