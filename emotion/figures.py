@@ -85,7 +85,7 @@ def reading_figure(reading: Reading, names: Sequence[str] = LABELS, percent: Per
     figure.update_layout(
         **_bar_axes(),
         xaxis2={
-            "range": [0.9, 5.1],
+            "range": [1, 5],
             "tickvals": [1, 2, 3, 4, 5],
             "anchor": "y2",
             "showgrid": False,
@@ -123,7 +123,7 @@ def sound_figure(
     figure.update_layout(
         xaxis={
             "range": [0, seconds],
-            "title": {"text": seconds_name, "standoff": 4},
+            "title": {"text": seconds_name, "standoff": 4, "font": {"size": 13}},
             "anchor": "y",
             "gridcolor": GRID,
             "zeroline": False,
@@ -134,7 +134,7 @@ def sound_figure(
             "range": [low, high],
             "tickvals": [100, 200, 500, 1000, 2000, 5000],
             "ticktext": ["100", "200", "500", "1k", "2k", "5k"],
-            "title": {"text": "Hz", "standoff": 4},
+            "title": {"text": "Hz", "standoff": 4, "font": {"size": 13}},
             "showgrid": False,
         },
         xaxis2={"matches": "x", "anchor": "y2", "showticklabels": False, "gridcolor": GRID, "zeroline": False},
@@ -201,7 +201,7 @@ def _bars(probabilities: np.ndarray, names: Sequence[str], percent: Percent) -> 
         x=values,
         y=list(names),
         orientation="h",
-        marker={"color": [COLOURS[label] for label in LABELS]},
+        marker={"color": [COLOURS[label] for label in LABELS], "cornerradius": 3},
         text=list(map(percent, values)),
         textposition="outside",
         cliponaxis=False,
@@ -215,10 +215,7 @@ def _bar_axes() -> dict:
     return {
         "xaxis": {
             "range": [0, 1.16],
-            "tickvals": [0, 0.5, 1],
-            "showticklabels": False,
-            "gridcolor": GRID,
-            "zeroline": False,
+            "visible": False,
             "fixedrange": True,
         },
         "yaxis": {"autorange": "reversed", "fixedrange": True, "ticks": "", "ticksuffix": "  "},

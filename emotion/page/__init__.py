@@ -23,6 +23,15 @@ READABLE = {  # a contrast of 4.5 and more, which the theme's own choices miss
     "body_text_color_subdued": "*neutral_500",
     "block_info_text_color": "*neutral_500",
 }
+LOOK = {  # type to read at arm's length, and one corner for Gradio's blocks and the page's own cards
+    "block_radius": "*radius_lg",
+    "container_radius": "*radius_lg",
+    "block_label_radius": "0 0 *radius_md 0",
+    "block_label_text_size": "*text_xs",  # in one line on a phone
+    "input_radius": "*radius_md",
+    "button_large_text_size": "*text_md",
+    "button_small_padding": "5px 12px",
+}
 # Gradio gives the title as it stands, and names the browser's language even where the page does not know it.
 IN_ITS_LANGUAGE = "() => { document.title = emotion.say('title'); document.documentElement.lang = emotion.language(); }"
 STATUS_S = 1.0  # between two looks at the models while they load
@@ -64,7 +73,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
 def launch_options() -> dict[str, Any]:
     """What the page needs of ``Blocks.launch``: limits, look and the scripts that guard recorders and plots."""
     return {
-        "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", font=FONT).set(**READABLE),
+        "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", text_size="lg", font=FONT).set(**READABLE, **LOOK),
         "css": assets.read("style.css"),
         "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS | examples.BLOCKS | method.BLOCKS),
         "head": f"<script>{assets.head('recorders.js', 'plots.js')}</script>",

@@ -150,6 +150,7 @@ const context2d = (name, height) => {
   return [context, width, height];
 };
 const ink = () => getComputedStyle(root).color;
+const type = () => getComputedStyle(root).fontFamily;
 
 // Adds what is new to a list, of which the last ``most`` are kept; answers may overlap, and one may come before an older one.
 const grow = (kept, { first, items }, most) => {
@@ -223,7 +224,7 @@ const drawMoods = () => {
   });
   context.globalAlpha = 1;
   context.fillStyle = context.strokeStyle = ink();
-  context.font = "12px system-ui, sans-serif";
+  context.font = `13px ${type()}`;
   for (const mood of [1, 3, 5]) context.fillText(mood, 4, y(mood) + 4);
   for (const ago of [60, 40, 20, 0]) {
     const text = ago ? `-${ago} s` : say("live_now");
@@ -259,7 +260,7 @@ const drawFace = (answer) => {
   context.strokeStyle = context.fillStyle = COLOURS[label];
   context.lineWidth = 3;
   context.strokeRect(x, y, w, h);
-  context.font = "600 15px system-ui, sans-serif";
+  context.font = `bold 15px ${type()}`;
   const wide = context.measureText(text).width + 12;
   const left = within(x - 1.5, 0, width - wide);
   const top = y >= 24 ? y - 24 : Math.min(y + h, height - 24);

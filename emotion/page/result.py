@@ -82,8 +82,9 @@ class ResultPanel:
                 )
                 for name in MODALITIES
             ]
-        self.reset = gr.Button(static("weights_reset"), size="sm", elem_id="reset", elem_classes="go")
-        settings.copier()
+        with gr.Row(elem_id="settings"):
+            self.reset = gr.Button(static("weights_reset"), size="sm", elem_id="reset", elem_classes="go")
+            settings.copier()
 
     def _transcript(self) -> None:
         with gr.Column(elem_classes="panel-part"):

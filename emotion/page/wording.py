@@ -96,7 +96,7 @@ def headline(say: Say, analysis: Analysis) -> str:
     answer = say(
         "answer",
         mood=say.mood(analysis.mood),
-        label=swatch + say.label(analysis.label),
+        label=f'<span class="label">{swatch}{say.label(analysis.label)}</span>',
         share=say.percent(analysis.probabilities.max()),
     )
     score = "score lowest" if analysis.mood < MOOD_WORDS[0][0] else "score"  # a dark colour, which wants white figures
