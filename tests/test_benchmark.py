@@ -11,5 +11,14 @@ def test_every_branch_and_model_is_timed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["benchmark", str(clip), "--runs", "1"])
     benchmark.main()
     said = capsys.readouterr().out
-    assert [line.split()[0] for line in said.splitlines()] == ["text", "voice", "face", "together", "ratio", "text,", "voice,", "face"]
+    assert [line.split()[0] for line in said.splitlines()] == [
+        "text",
+        "voice",
+        "face",
+        "together",
+        "ratio",
+        "text,",
+        "voice,",
+        "face",
+    ]
     assert said.count(" ms ") == 7

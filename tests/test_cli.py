@@ -12,7 +12,9 @@ from tests.clips import GLAD
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "emotion", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-m", "emotion", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=300
+    )
 
 
 def test_analyze_prints_one_json_document():
@@ -50,7 +52,9 @@ def test_user_errors_are_one_line_and_status_1(capsys, arguments, word):
     assert captured.out == "" and captured.err.count("\n") == 1 and word in captured.err
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["analyze", "--weights", "loud"], ["evaluate", "text"], ["analyze", "--source", "moon"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["analyze", "--weights", "loud"], ["evaluate", "text"], ["analyze", "--source", "moon"]]
+)
 def test_wrong_usage_is_status_2(arguments):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)

@@ -44,7 +44,9 @@ def test_probabilities_lie_between_the_parts_and_sum_to_one(rng):
         stacked = np.stack([r.probabilities for r in parts.values()])
         assert fused.probabilities.dtype == np.float32 and fused.probabilities.shape == (7,)
         assert abs(fused.probabilities.sum() - 1) < 1e-5 and abs(sum(fused.shares.values()) - 1) < 1e-9
-        assert (fused.probabilities >= stacked.min(axis=0) - 1e-6).all() and (fused.probabilities <= stacked.max(axis=0) + 1e-6).all()
+        assert (fused.probabilities >= stacked.min(axis=0) - 1e-6).all() and (
+            fused.probabilities <= stacked.max(axis=0) + 1e-6
+        ).all()
         assert min(r.mood for r in parts.values()) - 1e-9 <= fused.mood <= max(r.mood for r in parts.values()) + 1e-9
         assert 0 <= fused.agreement <= 1
 

@@ -50,7 +50,16 @@ def test_mood_keeps_the_leading_shape():
 
 @pytest.mark.parametrize(
     ("value", "word"),
-    [(1, "very low"), (1.49, "very low"), (1.5, "low"), (2.5, "neutral"), (3.49, "neutral"), (3.5, "good"), (4.5, "very good"), (5, "very good")],
+    [
+        (1, "very low"),
+        (1.49, "very low"),
+        (1.5, "low"),
+        (2.5, "neutral"),
+        (3.49, "neutral"),
+        (3.5, "good"),
+        (4.5, "very good"),
+        (5, "very good"),
+    ],
 )
 def test_words_of_the_scale(value, word):
     assert mood_word(value) == word

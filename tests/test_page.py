@@ -583,7 +583,9 @@ def test_what_came_from_outside_is_escaped():
 
 def test_shares_say_weight_reliability_and_part():
     readings = {"text": TextReading(np.full(7, 1 / 7, np.float32), 0.37)}
-    said = wording.shares(ENGLISH, Analysis(Fusion(3.0, "angry", np.full(7, 1 / 7), 1.0, False, {"text": 1.0}), readings), {"text": 0.42})
+    said = wording.shares(
+        ENGLISH, Analysis(Fusion(3.0, "angry", np.full(7, 1 / 7), 1.0, False, {"text": 1.0}), readings), {"text": 0.42}
+    )
     assert all(part in said for part in ("0.42", "0.37", "100%"))
 
 
@@ -591,7 +593,9 @@ def test_the_line_about_the_models_says_what_is_missing_and_why():
     ready = dict.fromkeys(ROLES, "ready")
     assert not re.sub("<.*?>", "", wording.models_line(ENGLISH, ready))
     said = wording.models_line(
-        ENGLISH, ready | {"text": "downloading 43%", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"}
+        ENGLISH,
+        ready
+        | {"text": "downloading 43%", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"},
     )
     assert "words (downloading 43%)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
     assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said and "speech to text" not in said.lower()
