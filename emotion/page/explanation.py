@@ -32,9 +32,12 @@ def _decided(say: Say, analysis: Analysis) -> list[str]:
         return []
     first, *others = sorted(readings, key=lambda name: -shares[name])
     labels = {name: say.label(_label(reading)) for name, reading in readings.items()}
+    alike: dict[str, list[str]] = {}
+    for name in others:
+        alike.setdefault(labels[name], []).append(say(f"the_{name}"))
     told = [
-        say("points_too" if labels[name] == labels[first] else "points_to", name=say(f"the_{name}"), label=labels[name])
-        for name in others
+        say("points_too" if label == labels[first] else "points_to", name=say.listed(names), label=label)
+        for label, names in alike.items()
     ]
     rest = say.listed(told)
     most = say(f"most_{first}", share=say.percent(shares[first]), label=labels[first])
