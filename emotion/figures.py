@@ -202,7 +202,7 @@ def _bars(probabilities: np.ndarray, names: Sequence[str], percent: Percent) -> 
         y=list(names),
         orientation="h",
         marker={"color": [COLOURS[label] for label in LABELS], "cornerradius": 3},
-        text=list(map(percent, values)),
+        text=[percent(float(p)) for p in probabilities],
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{y}: %{text}<extra></extra>",

@@ -18,14 +18,17 @@ def reduced(samples: np.ndarray, voice: Prosody) -> np.ndarray:
     """A recording with less of its steady noise: Wiener's gain by the decision-directed estimate (Ephraim & Malah 1984).
 
     The noise is the mean spectrum of the quietest frames of each minute, those of PAUSES in which nothing is voiced. A minute without
-    such pauses, or CLEAN_DB over its noise, comes back as it was.
+    such pauses, or CLEAN_DB over its noise, comes back as it was; so do zeros before and after it, which a recorder put there.
 
     Parameters: ``samples`` float32 (n,), mono, 16 kHz, any length, and their prosody. Returns float32 (n,).
     """
     pieces = []
     for start in range(0, len(samples), STRETCH * STEP):
         piece = samples[start : start + STRETCH * STEP]
-        pieces.append(_reduced(piece, voice.f0[start // HOP : (start + len(piece)) // HOP + 1]))
+        sounding = np.flatnonzero(piece)
+        first, end = (sounding[0] // HOP * HOP, sounding[-1] + 1) if len(sounding) else (0, 0)
+        f0 = voice.f0[(start + first) // HOP : (start + end) // HOP + 1]
+        pieces += [piece[:first], _reduced(piece[first:end], f0), piece[end:]]
     return np.concatenate(pieces) if pieces else samples
 
 

@@ -344,6 +344,8 @@ def test_what_is_stored_in_another_format_goes_and_leaves_the_rest(open_page, ap
     page = open_page()
     type_text(page, GLAD)
     before = [row.inner_text() for row in rows(page, 1)]
+    old = "JSON.stringify({...JSON.parse(Object.values(sessionStorage)[0]), id: 'old', why: undefined})"
+    page.evaluate(f"sessionStorage['emotion-analysis:old'] = {old}")
     foreign = ["{", "null", "3", "[]", "{}", '{"analysis": {"mood": 3}}', '{"analysis": {"mood": 3, "modalities": "text"}}']
     page.evaluate("foreign => foreign.forEach((text, i) => (sessionStorage[`emotion-analysis:${i}`] = text))", foreign)
     reopened(page, app.url)

@@ -5,6 +5,9 @@ import pytest
 
 from emotion import noise, prosody
 from emotion.media import SAMPLE_RATE
+from emotion.speech import SpeechRecogniser
+from emotion.training import speech
+from emotion.weights import DEFAULT_FILE, bundled
 from tests.test_prosody import voice
 
 
@@ -54,6 +57,26 @@ def test_less_noise_and_the_same_voice(snr_db, fall):
 )
 def test_what_is_left_as_it_was(samples):
     assert np.array_equal(reduced(samples), samples)
+
+
+def test_zeros_before_and_after_are_no_pauses():
+    clean = spoken()
+    noisy = clean + hiss(len(clean), 10)
+    zeros = np.zeros(SAMPLE_RATE // 2 + 7, np.float32)
+    cleaned = reduced(np.concatenate([zeros, noisy, zeros]))
+    assert not cleaned[: len(zeros) - prosody.HOP].any() and not cleaned[-len(zeros) :].any()
+    assert error_db(cleaned[len(zeros) : -len(zeros)], clean) < error_db(noisy, clean) - 3
+
+
+def test_the_model_hears_it_gone_and_training_tests_what_the_product_hears():
+    model, clean = SpeechRecogniser(bundled("speech", DEFAULT_FILE)), spoken()
+    network = model.network
+    members = [network.spectral, *network.encoded]
+    noisy = clean + hiss(len(clean), 10)
+    served = model.logits([noisy])
+    np.testing.assert_allclose(speech.logits(members, speech.heard([noisy], network.encoder)), served, atol=1e-3)
+    left = speech.logits(members, speech.heard([noisy], network.encoder, cleaned=False))
+    assert np.abs(left - served).max() > 0.1
 
 
 def test_each_minute_has_its_own_noise():

@@ -28,7 +28,7 @@ def test_every_language_says_it_with_the_same_fields(key):
 
 
 def test_percentages_are_written_as_the_language_does():
-    assert [Say(language).percent(0.455) for language in LANGUAGES] == ["46%", "46\u00a0%", "46\u00a0%"]
+    assert [Say(language).percent(0.445) for language in LANGUAGES] == ["45%", "45\u00a0%", "45\u00a0%"]
     assert Say("es").sentence("downloading 43%") == "descargando, 43\u00a0%"
     for said in TABLE.values():
         assert not re.search(r"\s%", said["en"])
@@ -130,10 +130,15 @@ def test_warnings_of_an_answer_are_said_in_other_languages(language):
     assert [warning for warning in warnings if Say(language).sentence(warning) == warning] == []
 
 
-def test_reasons_and_numbers_within_a_sentence_are_said_too():
+def test_reasons_numbers_and_names_within_a_sentence(tmp_path):
     late = "Reading the words failed and was left out: The text holds no word."
     assert Say("de").sentence(late).endswith(Say("de")("said_no_word"))
     assert "12\u202f000" in Say("es").sentence("The text has 12,000 characters; the limit is 5,000.")
+    named = tmp_path / "1,000 tones at 50%.wav"
+    named.touch()
+    with pytest.raises(InputError) as error:
+        media.decode_audio(named)
+    assert named.name in Say("de").sentence(str(error.value)) != str(error.value)
     assert Say("en").number(4577.2) == "4,577" and Say("de").number(4577.2) == "4\u202f577"
     fell = "Reading the face fell to emotion-face, as a/model gave no answer: it did not answer within 20 seconds."
     assert Say("es").sentence(fell).startswith("Para la cara respondió emotion-face")

@@ -54,7 +54,11 @@
 
   // What a button does for good it does at the second press; ``draw`` labels it by its class "sure".
   const askTwice = (button, draw, act) => {
-    button.addEventListener("click", () => (button.classList.toggle("sure") ? draw() : act()));
+    button.addEventListener("click", () => {
+      button.focus(); // Safari leaves a clicked button without it, and what has none loses none
+      if (button.classList.toggle("sure")) draw();
+      else act();
+    });
     button.addEventListener("blur", () => {
       button.classList.remove("sure");
       draw();

@@ -21,6 +21,7 @@ ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de", "es")
 
 THIN_SPACE = "\u202f"
+NAMES = ("file", "name", "spare")  # fields that are somebody's own words
 _FIELD = re.compile(r"{(\w+)}")
 
 
@@ -70,6 +71,8 @@ class Say:
         """A field of a sentence: reasons are sentences themselves, and numbers are written as the language does."""
         if field == "why":
             return self.sentence(text)
+        if field in NAMES:
+            return text
         text = re.sub(r"(?<=\d),(?=\d{3})", THIN_SPACE, text)
         return re.sub(r"(\d+)%", lambda found: self("percent", number=found[1]), text)
 

@@ -51,7 +51,7 @@ def _through_rate(hertz: int) -> Callable[[np.ndarray, np.random.Generator], np.
     return lambda samples, rng: soxr.resample(soxr.resample(samples, SAMPLE_RATE, hertz), hertz, SAMPLE_RATE)
 
 
-NOT_CLEANED = "the same, were it not taken out"
+NOT_CLEANED = "the same, with the noise left in"
 CONDITIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "as recorded": lambda samples, rng: samples,
     f"white noise, {SNR_DB:.0f} dB under the recording": _noisy,

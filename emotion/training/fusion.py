@@ -15,8 +15,6 @@ import emotion
 from emotion import figures, prosody, weights
 from emotion.analyzer import Analyzer
 from emotion.labels import LABELS, MODALITIES, to_label
-from emotion.page.method import search_names
-from emotion.page.texts import ENGLISH, Say
 from emotion.readings import InputError
 from emotion.recognisers import voice_reliability
 from emotion.training import datasets, evaluation, export, loop, metrics
@@ -108,6 +106,9 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     }
     _write(analyzer, weights.file_in_use(), out, grid, result, Path(path).name)
     analyzer.close()
+    from emotion.page.method import search_names  # the page's words for the map; nothing else here needs it
+    from emotion.page.texts import ENGLISH, Say
+
     simplex = figures.weight_simplex(grid, result["weights"], search_names(Say(ENGLISH)))
     simplex.write_html(out / "simplex.html", include_plotlyjs=True)
     return result
