@@ -268,6 +268,11 @@ def _show_figures(figures: dict[str, Any]) -> str:
     for name, value in figures.items():
         if name == "confusion":
             lines += ["confusion (rows: truth)", *(_confusion_row(label, row) for label, row in zip(LABELS, value, strict=True))]
+        elif name == "intervals":
+            lines += [
+                "95 % of the values lie within",
+                *(f"  {figure:20} {low:.4f} to {high:.4f}" for figure, (low, high) in value.items()),
+            ]
         elif name != "labels":
             lines.append(f"{name:12} {value:.4f}" if isinstance(value, float) else f"{name:12} {value}")
     return "\n".join(lines)

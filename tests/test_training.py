@@ -155,6 +155,27 @@ def test_figures_by_hand():
     assert metrics.report(p, truth, restrict=True)["accuracy"] == 0.5  # sad is no longer there, and the rest is a tie for angry
 
 
+def test_an_interval_covers_what_chance_would_give():
+    rng = np.random.default_rng(0)
+    values = rng.normal(2.0, 1.0, 400)
+    low, high = metrics.interval(lambda rows: values[rows].mean(), range(400))
+    assert low < values.mean() < high and high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
+    # Four rows of a speaker that are all alike say no more than one.
+    alike, speakers = np.repeat(values[:100], 4), np.repeat(np.arange(100), 4)
+    low, high = metrics.interval(lambda rows: alike[rows].mean(), speakers)
+    assert high - low == pytest.approx(2 * 1.96 / 10, rel=0.2)
+
+
+def test_intervals_lie_around_the_figures():
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet(np.ones(7), 700)
+    truth = np.where(rng.random(700) < 0.6, p.argmax(axis=1), rng.integers(7, size=700))
+    found, spread = metrics.report(p, truth), metrics.intervals(p, truth, range(700))
+    for name in ("accuracy", "macro_f1", "weighted_f1", "uar"):
+        low, high = spread[name]
+        assert low < found[name] < high and 0.03 < high - low < 0.12
+
+
 def test_calibration_error_of_a_calibrated_model_is_small():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(7), 20_000)
@@ -293,7 +314,7 @@ def test_a_reliability_diagram_is_drawn(tmp_path):
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.full(7, 0.4), 3000)
     truth = np.array([rng.choice(7, p=row) for row in p])
-    part = export.Figures.from_probabilities("a part", p, truth, None)
+    part = export.Figures.from_probabilities("a part", p, truth, list(map(str, range(3000))), None)
     assert sum(n for _, _, n in part.bins) == 3000 and all(abs(right - sure) < 0.15 for sure, right, n in part.bins if n > 100)
     export.draw_reliability(tmp_path / "r.svg", part)
     svg = (tmp_path / "r.svg").read_text("utf-8")

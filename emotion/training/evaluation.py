@@ -20,7 +20,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of ``metrics.report`` with the data set's name and the model's; for EmoBank the rank correlation with valence.
 
-    For GoEmotions also the macro-F1 over all rows, those of several labels too, by the model's second reading if it has one.
+    ``intervals`` are those of ``metrics.interval``. For GoEmotions also the macro-F1 over all rows, those of several labels too, by the model's second reading if it has one.
     With ``out_of_fold`` the probabilities are those that cross-validation stored beside the weights; every clip must have one.
     """
     assert modality in MODALITIES
@@ -35,12 +35,16 @@ def evaluate(
         probabilities = predict(serving.model, examples)
     head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": serving.choice.info.to_dict()}
     if all(e.valence is not None for e in examples):
-        return head | {"n": len(examples), "spearman": rank_correlation(probabilities, examples)}
+        figure, spread = rank_correlation(probabilities, examples)
+        return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": spread}}
     truth = np.array([e.label for e in examples])
+    intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
     if dataset == "goemotions" and hasattr(serving.model, "shows"):
         rows = list(datasets.goemotions_rows(datasets.Source(path), split))
-        head |= {"n_multilabel": len(rows), "macro_f1_multilabel": multilabel(serving.model, rows)}
-    return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": _mood_medians(probabilities, truth)}
+        figure, intervals["macro_f1_multilabel"] = multilabel(serving.model, rows)
+        head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
+    medians = _mood_medians(probabilities, truth)
+    return head | metrics.report(probabilities, truth, restrict) | {"intervals": intervals, "mood_medians": medians}
 
 
 def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
@@ -49,15 +53,19 @@ def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def rank_correlation(probabilities: np.ndarray, rated: list[Example]) -> float:
-    """Spearman's rank correlation of the mood of probabilities (n, 7) with rated valence, -1 to 1."""
-    return float(spearmanr(mood(probabilities), [e.valence for e in rated]).statistic)
+def rank_correlation(probabilities: np.ndarray, rated: list[Example]) -> tuple[float, list[float]]:
+    """Spearman's rank correlation of the mood of probabilities (n, 7) with rated valence, -1 to 1, and its interval."""
+    moods, valence = mood(probabilities), np.array([e.valence for e in rated])
+    spread = metrics.interval(lambda rows: spearmanr(moods[rows], valence[rows]).statistic, [e.group for e in rated])
+    return float(spearmanr(moods, valence).statistic), spread.tolist()
 
 
-def multilabel(recogniser: Any, rows: list[Example]) -> float:
-    """Macro-F1 of the labels that a text recogniser finds in rows of GoEmotions, any number in each."""
+def multilabel(recogniser: Any, rows: list[Example]) -> tuple[float, list[float]]:
+    """Macro-F1 of the labels that a text recogniser finds in rows of GoEmotions, any number in each, and its interval."""
     shown = np.concatenate([recogniser.shows([e.item for e in rows[i : i + BATCH]]) for i in range(0, len(rows), BATCH)])
-    return metrics.macro_f1_multilabel(shown, datasets.labels_shown(rows))
+    truth = datasets.labels_shown(rows)
+    spread = metrics.interval(lambda some: metrics.macro_f1_multilabel(shown[some], truth[some]), [e.group for e in rows])
+    return metrics.macro_f1_multilabel(shown, truth), spread.tolist()
 
 
 def _mood_medians(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:

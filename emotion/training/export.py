@@ -65,13 +65,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Figures:
-    """A report over one part of the data, and its ``metrics.reliability``.
+    """A report over one part of the data, its ``metrics.intervals`` and its ``metrics.reliability``.
 
     ``command``: what prints it again after ``python -m emotion``, if anything does.
     """
 
     part: str
     report: dict[str, Any]
+    intervals: dict[str, list[float]]
     bins: list[tuple[float, float, int]]
     command: str | None = None
 
@@ -79,16 +80,28 @@ class Figures:
     def of(cls, part: str, model: Any, examples: list[Example], command: str | None, restrict: bool = False) -> "Figures":
         """Run a recogniser over examples with labels."""
         return cls.from_probabilities(
-            part, evaluation.predict(model, examples), np.array([e.label for e in examples]), command, restrict
+            part,
+            evaluation.predict(model, examples),
+            np.array([e.label for e in examples]),
+            [e.group for e in examples],
+            command,
+            restrict,
         )
 
     @classmethod
     def from_probabilities(
-        cls, part: str, probabilities: np.ndarray, truth: np.ndarray, command: str | None, restrict: bool = False
+        cls,
+        part: str,
+        probabilities: np.ndarray,
+        truth: np.ndarray,
+        groups: list[str],
+        command: str | None,
+        restrict: bool = False,
     ) -> "Figures":
-        """Of probabilities (n, 7) and labels (n,)."""
-        report, bins = metrics.report(probabilities, truth, restrict), metrics.reliability(probabilities, truth)
-        return cls(part, report, bins, command)
+        """Of probabilities (n, 7), labels (n,) and groups (n,)."""
+        report = metrics.report(probabilities, truth, restrict)
+        spread = metrics.intervals(probabilities, truth, groups, restrict)
+        return cls(part, report, spread, metrics.reliability(probabilities, truth), command)
 
 
 def report(
@@ -126,11 +139,16 @@ def draw_reliability(file: Path, figures: Figures) -> None:
         plt.close(figure)
 
 
+def with_interval(figure: float, ends: list[float] | None) -> str:
+    """As cards write it."""
+    return f"{figure:.3f}" + (f" ({ends[0]:.3f}-{ends[1]:.3f})" if ends else "")
+
+
 def _write_card(folder: Path, card: Card, temperature: float | None, parts: list[Figures], notes: str) -> None:
     names = ("accuracy", "uar", "macro_f1", "weighted_f1", "ece")
     lines = [f"| part | n | {' | '.join(names)} | command |", "|" + "---|" * (len(names) + 3)]
     for part in parts:
-        values = " | ".join(f"{part.report[name]:.3f}" for name in names)
+        values = " | ".join(with_interval(part.report[name], part.intervals.get(name)) for name in names)
         command = f"`python -m emotion {part.command} --source bundled`" if part.command else ""
         lines.append(f"| {part.part} | {part.report['n']:,} | {values} | {command} |")
     recalls = [f"{part.part}: recall " + ", ".join(_recalls(part.report)) for part in parts[-1:]] + (
@@ -154,6 +172,7 @@ tags: [emotion-recognition]
 {chr(10).join([*lines, "", *recalls])}
 
 {diagram}{calibrated} ECE is that of the top label in 15 equal-width bins; UAR is the mean recall over the labels.
+In brackets: where 95 % of the values lie when the groups of the data (speakers, writers, dialogues; else rows) are drawn again at random.
 
 ## Data
 {_block(card.data)}

@@ -115,6 +115,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
         "RAVDESS, 5 folds of 4 actors, out of fold",
         stored[tested],
         labels[tested],
+        [e.group for e, keep in zip(examples, tested, strict=True) if keep],
         "evaluate speech --dataset ravdess PATH --oof",
     )
     return export.report("speech", out, temperature, CARD, [part], _notes(stored, labels, folds))

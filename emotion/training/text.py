@@ -140,10 +140,10 @@ def _notes(out: Path, temperature: float | None) -> str:
     rows = list(datasets.goemotions_rows(datasets.Source(folder), "dev"))
     rated = datasets.load("text", "emobank", folder, "dev")
     command = "`python -m emotion evaluate text --dataset {} PATH --split dev --source bundled`"
-    return f"""GoEmotions dev, all {len(rows):,} rows, several labels allowed: macro-F1 {evaluation.multilabel(model, rows):.3f}
+    return f"""GoEmotions dev, all {len(rows):,} rows, several labels allowed: macro-F1 {export.with_interval(*evaluation.multilabel(model, rows))}
 ({command.format("goemotions")}); the second layer reads 28 emotions, of which each label takes its own, and its thresholds were chosen
 on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank correlation of mood and rated valence
-{evaluation.rank_correlation(evaluation.predict(model, rated), rated):.3f} ({command.format("emobank")})."""
+{export.with_interval(*evaluation.rank_correlation(evaluation.predict(model, rated), rated))} ({command.format("emobank")})."""
 
 
 def starting_point() -> tuple[dict[str, torch.Tensor], Tokenizer]:
