@@ -55,7 +55,7 @@ def mood_gauge(mood: float, word: str | None = None) -> go.Figure:
     figure = go.Figure(
         go.Indicator(
             mode="gauge+number",
-            value=round(float(mood), 2),
+            value=float(mood),
             number={"valueformat": ".1f", "font": {"size": 44}},
             gauge={
                 "axis": {"range": [1, 5], "tickvals": [1, 2, 3, 4, 5], "tickfont": {"size": 13}, "tickcolor": INK},
