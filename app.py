@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def share_heaps() -> None:
-    """Has all threads share two heaps. By default glibc makes eight for each core, and each keeps what it once held: 0.3 GB more."""
+    """Has all threads share two heaps. By default glibc makes eight for each core, and each keeps what it once held."""
     if "MALLOC_ARENA_MAX" not in os.environ:
         with contextlib.suppress(AttributeError, TypeError):  # another C library, Windows
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)

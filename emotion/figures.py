@@ -309,7 +309,18 @@ def _finished(figure: go.Figure, height: int, margin: dict[str, int]) -> go.Figu
     )
 
 
-def weight_simplex(grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float], names: Mapping[str, str]) -> go.Figure:
+SEARCH_NAMES = {  # for those who train: the names of weights.yaml
+    "text": "text",
+    "face": "face",
+    "barred": "not allowed",
+    "chosen": "chosen",
+    "point": "text %{x:.2f}, face %{y:.2f}, speech the rest: UAR %{z:.3f}",
+}
+
+
+def weight_simplex(
+    grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float], names: Mapping[str, str] = SEARCH_NAMES
+) -> go.Figure:
     """How often the fusion names readings right for each weighing of the three: a heat map, voice having what text and face leave.
 
     ``grid``: of each point ``weights`` (text, speech, face), summing to 1, ``uar`` and whether it is ``allowed``; ``chosen``: the

@@ -19,6 +19,8 @@ def test_every_branch_and_model_is_timed(tmp_path, monkeypatch, capsys):
         "ratio",
         "text,",
         "voice,",
+        "voice,",
         "face",
+        "face,",
     ]
-    assert said.count(" ms ") == 7
+    assert said.count(" ms ") == 9

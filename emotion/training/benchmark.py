@@ -15,6 +15,7 @@ import torch
 import emotion
 from emotion import media
 from emotion.analyzer import Analyzer
+from emotion.face import preprocess
 
 
 def main() -> None:
@@ -43,12 +44,17 @@ def main() -> None:
 def _models(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     """The models alone, without decoding and explanations: a sentence, five seconds of the clip's sound, one face."""
     samples = np.resize(media.decode_audio(clip), 5 * media.SAMPLE_RATE)
+    noise = np.random.default_rng(0).standard_normal(len(samples)) * samples.std() * 10 ** (-10 / 20)
+    noisy = (samples + noise).astype(np.float32)
+    picture = np.zeros((48, 48, 3), np.uint8)
     return {
         "text, 15 words": lambda: analyzer.text.predict(
             ["and then we went to the market because it was such a lovely day there"]
         ),
         "voice, 5 s with its features": lambda: analyzer.speech.predict([samples]),
-        "face and its mirror image": lambda: analyzer.face.predict([np.zeros((48, 48, 3), np.uint8)]),
+        "voice, the same in noise": lambda: analyzer.speech.predict([noisy]),
+        "face and its mirror image": lambda: analyzer.face.predict([picture]),
+        "face, its network once": torch.inference_mode()(lambda: analyzer.face.committee.evidence(preprocess([picture]))),
     }
 
 

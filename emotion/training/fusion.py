@@ -106,10 +106,7 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     }
     _write(analyzer, weights.file_in_use(), out, grid, result, Path(path).name)
     analyzer.close()
-    from emotion.page.method import search_names  # the page's words for the map; nothing else here needs it
-    from emotion.page.texts import ENGLISH, Say
-
-    simplex = figures.weight_simplex(grid, result["weights"], search_names(Say(ENGLISH)))
+    simplex = figures.weight_simplex(grid, result["weights"])
     simplex.write_html(out / "simplex.html", include_plotlyjs=True)
     return result
 

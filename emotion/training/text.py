@@ -64,7 +64,8 @@ ISEAR by five folds of its writers, the same network fine-tuned on the other wri
 
 The targets of 0.64 on GoEmotions dev and 0.60 on MELD dev were not reached. Tried and left out: the mean weights of three runs, which
 gave 0.631 on the held-out tenth for 0.628, their three answers together 0.639; offsets of the labels chosen on the held-out tenth, which
-gave 0.630 on GoEmotions dev for 0.625 and 0.513 on MELD for 0.528.""",
+gave 0.630 on GoEmotions dev for 0.625 and 0.513 on MELD for 0.528. Each was measured once, and no command prints it. The calibration error
+on MELD dev, 0.084, is over the 0.05 that was aimed at: its dialogues are a sixth of the rows that the temperature was fitted on.""",
     data="""
 GoEmotions train (Demszky et al. 2020, Reddit comments, 27 emotions grouped as in the paper), MELD train (Poria et al. 2019, TV
 dialogue), ISEAR, 85 % of the writers (Scherer & Wallbott 1994, self-reports), EmoBank train (Buechel & Hahn 2017, sentences from
