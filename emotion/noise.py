@@ -47,10 +47,13 @@ def _reduced(samples: np.ndarray, f0: np.ndarray) -> np.ndarray:
     if power.sum(axis=1).mean() > noise.sum() * 10 ** (CLEAN_DB / 10):
         return samples
     ratio = power / noise.astype(np.float32)  # of what is heard to the noise
-    gain, last = np.empty_like(ratio), np.maximum(ratio[0] - 1, 0)
-    for t, heard in enumerate(ratio):
-        expected = MEMORY * last + (1 - MEMORY) * np.maximum(heard - 1, 0)  # of the voice to the noise
-        gain[t] = expected / (expected + 1)
-        last = gain[t] ** 2 * heard
+    seen = np.maximum(ratio - 1, 0)  # of the voice to the noise, frame by frame
+    gain, last, expected = np.empty_like(ratio), seen[0] * MEMORY, np.empty_like(seen[0])
+    seen *= 1 - MEMORY
+    ratio *= MEMORY
+    for heard, now, share in zip(ratio, seen, gain, strict=True):  # in place: 500 frames of 5 s, each by the last
+        np.add(last, now, out=expected)
+        np.divide(expected, expected + 1, out=share)
+        np.multiply(share * share, heard, out=last)
     gain = torch.from_numpy(np.maximum(gain, 10 ** (FLOOR_DB / 20))).T
     return torch.istft(spectrum * gain, FRAME, STEP, window=window, length=len(samples)).numpy()

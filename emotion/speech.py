@@ -35,6 +35,7 @@ ENCODER_MELS = 40
 ENCODER_LEVEL_DB = -30.0
 STATES = 256  # width of the encoder's states
 STRIDE = 4  # frames from one moment that is read to the next
+STRETCH = 750 * 2 * STRIDE  # frames of the encoder, a minute
 
 WINDOW, STEP = 200, 100  # frames: long recordings are read in windows of 4 s, every 2 s
 BATCH = 16
@@ -124,8 +125,9 @@ def spectral_contrast(magnitude: Tensor) -> Tensor:
             last = magnitude.shape[1] - 1
         count = max(1, round(CONTRAST_QUANTILE * (last - first + 1)))
         # librosa leaves the top bin of every band but the last to the band above.
-        ordered = magnitude[:, first : last + (k == N_BANDS)].sort(dim=1).values
-        rows.append(decibels(ordered[:, -count:].mean(dim=1)) - decibels(ordered[:, :count].mean(dim=1)))
+        band = magnitude[:, first : last + (k == N_BANDS)]
+        peak, valley = (band.topk(count, dim=1, largest=largest).values.mean(dim=1) for largest in (True, False))
+        rows.append(decibels(peak) - decibels(valley))
     return torch.stack(rows, dim=1)
 
 
@@ -242,7 +244,8 @@ class EncodedNetwork(Attending):
 class SpeakerEncoder(nn.Module):
     """Two layers of LSTM: mel power (n, 2 t, 40) to the mean states of every fourth frame, (n, t/4, 256).
 
-    The lower two of three layers of a speaker encoder (Wan et al. 2018), whose top forgets how something is said.
+    The lower two of three layers of a speaker encoder (Wan et al. 2018), whose top forgets how something is said. A recording goes
+    through in stretches of a minute, so that memory stays small; each begins as the last one ended.
     """
 
     def __init__(self) -> None:
@@ -250,14 +253,17 @@ class SpeakerEncoder(nn.Module):
         self.lstm = nn.LSTM(ENCODER_MELS, STATES, num_layers=2, batch_first=True)
 
     def forward(self, mel: Tensor) -> Tensor:
-        states, _ = self.lstm(mel)
-        return nn.functional.avg_pool1d(states.transpose(1, 2), 2 * STRIDE, ceil_mode=True).transpose(1, 2)
+        means, memory = [], None
+        for stretch in mel.split(STRETCH, dim=1):
+            states, memory = self.lstm(stretch, memory)
+            means.append(nn.functional.avg_pool1d(states.transpose(1, 2), 2 * STRIDE, ceil_mode=True))
+        return torch.cat(means, dim=2).transpose(1, 2)
 
 
 class SpeechNetwork(nn.Module):
-    """The committee: features (n, t, 107), mel power (n, 2 t, 40) and lengths (n,) in frames to the mean of all logits, (n, 7).
+    """The committee: features (n, t, 107), the encoder's states (n, t/4, 256) and lengths (n,) in frames to the mean of all logits.
 
-    And to the mean of how much all heads of all members looked at each moment, (n, t/4).
+    Which is (n, 7); and to the mean of how much all heads of all members looked at each moment, (n, t/4).
     """
 
     def __init__(self, encoded: int = 4):
@@ -266,8 +272,7 @@ class SpeechNetwork(nn.Module):
         self.encoder = SpeakerEncoder()
         self.encoded = nn.ModuleList(EncodedNetwork() for _ in range(encoded))
 
-    def forward(self, x: Tensor, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        states = self.encoder(mel)
+    def forward(self, x: Tensor, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         answers = [self.spectral.attended(x, lengths), *(member.attended(states, lengths) for member in self.encoded)]
         logits, weights = zip(*answers, strict=True)
         return torch.stack(logits).mean(dim=0), torch.stack(weights).mean(dim=(0, 2))
@@ -321,12 +326,14 @@ class SpeechRecogniser(SpeechReader):
     @torch.inference_mode()
     def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
         samples = noise.reduced(samples, voice)
-        x, mel = features(samples, self.banks, voice), encoder_input(samples, self.banks, voice)
+        x = features(samples, self.banks, voice)
+        # Once for all windows, which overlap: half the work, and in none is the encoder's memory empty at the beginning.
+        states = self.network.encoder(encoder_input(samples, self.banks, voice)[None])[0]
         parts = []
         for i in range(0, len(starts), BATCH):
             some = starts[i : i + BATCH]
             windows = torch.stack([x[start : start + length] for start in some])
-            encoded = torch.stack([mel[2 * start : 2 * (start + length)] for start in some])
+            encoded = torch.stack([states[start // STRIDE :][: -(-length // STRIDE)] for start in some])
             parts.append([t.numpy() for t in self.network(windows, encoded, torch.full((len(some),), length))])
         logits, looks = (np.concatenate(kind) for kind in zip(*parts, strict=True))
         first, frames = voiced_span(voice)[0], len(voice.f0)

@@ -399,7 +399,7 @@ def mask(x: Tensor, lengths: Tensor, mean: Tensor, rng: np.random.Generator) -> 
 def logits(members: list[nn.Module], clips: Clips) -> np.ndarray:
     """The committee's logits (n, 7) of the unaltered clips, one by one and in windows, as the product reads them.
 
-    But that the encoder has heard what came before a window; RAVDESS has no clip of more than one, nor any with noise to take out.
+    But for steady noise, which it takes out: RAVDESS has no clip with any.
     """
     spectral, *others = members
     rows = []
