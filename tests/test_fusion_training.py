@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def random_pairs(n=40, seed=0):
     rng = np.random.default_rng(seed)
     reliability = rng.uniform(0.1, 1, (n, 3)) * (rng.random((n, 3)) < 0.8)
     reliability[~reliability.any(axis=1), 1] = 0.5
-    return Pairs(rng.dirichlet(np.ones(7), (n, 3)), reliability, rng.integers(0, 7, n))
+    return Pairs(rng.dirichlet(np.ones(7), (n, 3)), reliability, rng.integers(0, 7, n), np.arange(n).astype(str))
 
 
 def test_pairs_are_fused_as_the_product_fuses_them():
@@ -36,24 +37,28 @@ def test_pairs_are_fused_as_the_product_fuses_them():
 def test_laws_of_other_ways_to_fuse():
     pairs = random_pairs()
     np.testing.assert_allclose(pairs.product().sum(axis=1), 1)
-    whole = Pairs(pairs.probabilities, np.ones_like(pairs.reliability), pairs.truth)
+    whole = replace(pairs, reliability=np.ones_like(pairs.reliability))
     np.testing.assert_allclose(pairs.fused((1, 1, 1), reliable=False)[(pairs.reliability > 0).all(axis=1)],
                                whole.fused((1, 1, 1))[(pairs.reliability > 0).all(axis=1)])  # fmt: skip
-    alone = fusion.voices_alone(pairs.probabilities[:, 1], np.ones(40), pairs.truth)
+    alone = fusion.voices_alone(pairs.probabilities[:, 1], np.ones(40), pairs.truth, pairs.groups)
     np.testing.assert_allclose(alone.fused((0.9, 0.05, 0.05)), pairs.probabilities[:, 1])
     nothing = {"nothing": (np.full(7, 1 / 7), 0.0)}
     assert fusion.taken_from(alone, nothing, (0.9, 0.05, 0.05)) == {"nothing": 0}
     misled = {"misled": (np.eye(7)[2], 1.0)}
-    assert fusion.taken_from(alone, misled, (0.9, 0.05, 0.05))["misled"] > 0
+    taken = fusion.taken_from(alone, misled, (0.9, 0.05, 0.05))["misled"]
+    low, high = fusion.taken_interval(alone, misled["misled"], (0.9, 0.05, 0.05))
+    assert low < taken < high and taken > 0
+    assert fusion.taken_interval(alone, nothing["nothing"], (0.9, 0.05, 0.05)) == [0, 0]
     assert len(GRID) == 231 and all(abs(sum(shares) - 1) < 1e-9 for shares in GRID)
 
 
 def test_of_weights_that_are_as_good_the_nearest_to_the_usual_are_kept():
     sure = np.tile(np.eye(7)[:, None, :], (1, 3, 1))  # every modality is right
-    assert fusion.best_of(Pairs(sure, np.ones((7, 3)), np.arange(7)), (0.25, 0.45, 0.3)) == (0.25, 0.45, 0.3)
+    people = np.arange(7).astype(str)
+    assert fusion.best_of(Pairs(sure, np.ones((7, 3)), np.arange(7), people), (0.25, 0.45, 0.3)) == (0.25, 0.45, 0.3)
     misled = sure.copy()
     misled[:, [0, 2]] = np.eye(7)[0]  # words and face always say the same
-    found = fusion.best_of(Pairs(misled, np.ones((7, 3)), np.arange(7)), (0.9, 0.05, 0.05))
+    found = fusion.best_of(Pairs(misled, np.ones((7, 3)), np.arange(7), people), (0.9, 0.05, 0.05))
     assert found[1] == pytest.approx(0.55) and found[0] > found[2]
 
 

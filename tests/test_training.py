@@ -14,6 +14,7 @@ import torch
 
 from emotion import cli
 from emotion.face import FaceCommittee
+from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError
 from emotion.training import checks, datasets, export, face, loop, metrics, phrases, protocols, speech, text
@@ -184,6 +185,21 @@ def test_calibration_error_of_a_calibrated_model_is_small():
     overconfident = p**3 / (p**3).sum(axis=1, keepdims=True)
     assert metrics.calibration_error(overconfident, truth) > 0.1
     assert loop.fit_temperature(np.log(overconfident + 1e-12), truth) == pytest.approx(3.0, rel=0.05)
+
+
+def test_temperature_of_sets_does_not_follow_the_larger_one():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(7), 9_000)
+    truth = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
+    sets = np.where(np.arange(len(p)) < 8_000, "large", "small")
+    logits = np.log(p + 1e-12) * np.where(sets == "large", 1.0, 2.0)[:, None]  # in the small one they are twice too sure
+
+    def error(temperature: float, name: str) -> float:
+        return metrics.calibration_error(calibrate(logits[sets == name], temperature), truth[sets == name])
+
+    alone, both = loop.fit_temperature(logits, truth), loop.fit_temperature_of_sets(logits, truth, sets)
+    assert 1 < alone < both < 2
+    assert error(both, "small") < error(alone, "small") and error(both, "small") == pytest.approx(error(both, "large"), abs=0.02)
 
 
 def test_held_out_part_is_fixed_and_never_splits_a_group():

@@ -242,7 +242,7 @@ def test_the_fit_finds_the_function_that_made_the_data(tmp_path: Path) -> None:
     attempts = []
     for x in rng.uniform((-2, -5), (0, -2), (4000, 2)):
         accuracy = 1 / (1 + np.exp(-(6.0 + 1.5 * x[0] + 1.0 * x[1])))
-        clip = training.Clip(np.zeros(1, np.float32), " ".join("w" * 10))
+        clip = training.Clip(np.zeros(1, np.float32), " ".join("w" * 10), "somebody")
         attempts.append(training.Attempt(clip, "w", int(rng.binomial(10, 1 - accuracy)), 0.1, 0.1, x, 0.0))
     fit = training.fitted(attempts)
     assert np.allclose([*fit.weights, fit.bias], (1.5, 1.0, 6.0), atol=0.3)
@@ -271,7 +271,7 @@ def test_word_errors(said: str, heard: str, errors: int) -> None:
 
 def test_reliability_compares_confidence_with_accuracy() -> None:
     def attempt(errors: int, confidence: float | None) -> training.Attempt:
-        clip = training.Clip(np.zeros(SAMPLE_RATE, np.float32), "a b c d")
+        clip = training.Clip(np.zeros(SAMPLE_RATE, np.float32), "a b c d", f"speaker {errors}")
         return training.Attempt(clip, "x", errors, 0.2, 0.4, None, confidence)
 
     exact = [attempt(errors, 1 - errors / 4) for errors in (0, 1, 2, 3, 4)]
@@ -280,6 +280,8 @@ def test_reliability_compares_confidence_with_accuracy() -> None:
     assert training.reliability([attempt(4, 0.5), attempt(6, 0.5)])["gap"] == 0.5
     total = training.summary([*exact, attempt(4, None)])
     assert (total["n"], total["wer"], total["rtf_cpu"], total["rtf_wall"]) == (6, round(14 / 24, 3), 0.2, 0.4)
+    assert 0 <= total["wer_low"] < 0.4 < total["wer"] < 0.8 < total["wer_high"] <= 1
+    assert total["exact_low"] < total["exact"] == round(1 / 6, 3) < total["exact_high"]
 
 
 def test_the_command_reports_on_a_data_set(tmp_path: Path, spoken: np.ndarray, monkeypatch, capsys) -> None:
@@ -293,7 +295,7 @@ def test_the_command_reports_on_a_data_set(tmp_path: Path, spoken: np.ndarray, m
     assert (figures["tuned"]["n"], figures["tuned"]["wer"], figures["tuned"]["exact"]) == (2, 0.0, 1.0)
     assert figures["tuned, word error rate by group"] == {"happy": 0.0, "women": 0.0}
     assert training.main([str(tmp_path)]) == 0
-    assert "  wer: 0.0\n  exact: 1.0\n" in capsys.readouterr().out
+    assert "  wer: 0.0\n  wer_low: 0.0\n" in capsys.readouterr().out
     assert training.main([str(tmp_path / "Actor_02" / "nothing")]) == 1
     assert "no data set" in capsys.readouterr().err
 

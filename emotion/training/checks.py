@@ -4,6 +4,7 @@ nothing for the fused answer. And sentences whose mood everybody knows.
 ``python -m emotion.training.checks speech|text|sentences|fusion`` prints a Markdown table; all but sentences need EMOTION_DATA.
 """
 
+import dataclasses
 import itertools
 import re
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import soxr
 from scipy.signal import butter, fftconvolve, sosfilt
+from scipy.stats import binomtest
 
 import emotion
 from emotion.fusion import fuse
@@ -51,16 +53,16 @@ def _through_rate(hertz: int) -> Callable[[np.ndarray, np.random.Generator], np.
     return lambda samples, rng: soxr.resample(soxr.resample(samples, SAMPLE_RATE, hertz), hertz, SAMPLE_RATE)
 
 
-NOT_CLEANED = "the same, with the noise left in"
-CONDITIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    "as recorded": lambda samples, rng: samples,
-    f"white noise, {SNR_DB:.0f} dB under the recording": _noisy,
-    NOT_CLEANED: _noisy,
-    f"telephone band, {TELEPHONE_HZ[0]} to {TELEPHONE_HZ[1]} Hz": _telephone,
-    f"room, {REVERBERATION_S} s of reverberation": _room,
-    f"{QUIETER_DB:.0f} dB quieter": lambda samples, rng: samples * 10 ** (-QUIETER_DB / 20),
-    "from 8 kHz": _through_rate(8_000),
-    "from 48 kHz": _through_rate(48_000),
+# Name to what is done to a recording, and whether its steady noise is then taken out as the product does.
+CONDITIONS: dict[str, tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], bool]] = {
+    "as recorded": (lambda samples, rng: samples, True),
+    f"white noise, {SNR_DB:.0f} dB under the recording": (_noisy, True),
+    "the same, with the noise left in": (_noisy, False),
+    f"telephone band, {TELEPHONE_HZ[0]} to {TELEPHONE_HZ[1]} Hz": (_telephone, True),
+    f"room, {REVERBERATION_S} s of reverberation": (_room, True),
+    f"{QUIETER_DB:.0f} dB quieter": (lambda samples, rng: samples * 10 ** (-QUIETER_DB / 20), True),
+    "from 8 kHz": (_through_rate(8_000), True),
+    "from 48 kHz": (_through_rate(48_000), True),
 }
 
 
@@ -68,41 +70,53 @@ def check_speech() -> list[dict[str, Any]]:
     """UAR on RAVDESS actors 1-20, out of fold, under each condition; and of each of the two sentences."""
     examples, encoder = speech.corpus(), speech.pretrained_encoder()
     clips, labels = speech.prepare(examples, speech.VARIANTS, encoder), np.array([e.label for e in examples])
-    folds = speech.folds_of(examples)
+    folds, actors = speech.folds_of(examples), np.array([e.group for e in examples])
     members = {}
     for fold in range(speech.FOLDS):  # these go on from the checkpoints of train speech
         inside = np.flatnonzero(folds != fold)
         members[fold] = speech.fit_members(clips.only(inside), labels[inside], speech.RECIPE, f"speech{{}}-fold{fold}")
     tested = np.flatnonzero(folds >= 0)
     rows, before = [], None
-    for name, condition in CONDITIONS.items():
+    for name, (condition, cleaned) in CONDITIONS.items():
         recordings = (condition(examples[i].item, np.random.default_rng(n)) for n, i in enumerate(tested))
-        heard = speech.heard(recordings, encoder, cleaned=name != NOT_CLEANED)
+        heard = speech.heard(recordings, encoder, cleaned)
         logits = np.zeros((len(tested), len(LABELS)), np.float32)
         for fold, committee in members.items():
             chosen = np.flatnonzero(folds[tested] == fold)
             logits[chosen] = speech.logits(committee, heard.only(chosen))
-        rows.append(_voice_row(name, logits, labels[tested], before))
+        guess, every = logits.argmax(axis=1), np.ones(len(tested), bool)
+        rows.append(voice_row(name, guess, every, before, labels[tested], actors[tested]))
         if before is None:
-            before = metrics.report(logits, labels[tested])["uar"]
+            before = guess
             sentence = np.array([datasets.ravdess_clip(examples[i].id)["sentence"] for i in tested])
             rows += [
-                _voice_row(f"sentence {which} alone", logits[sentence == which], labels[tested][sentence == which], before)
+                voice_row(f"sentence {which} alone", guess, sentence == which, before, labels[tested], actors[tested])
                 for which in (1, 2)
             ]
     return rows
 
 
-def _voice_row(name: str, logits: np.ndarray, labels: np.ndarray, before: float | None) -> dict[str, Any]:
-    figures = metrics.report(logits, labels)
-    recalls = [row[i] / sum(row) for i, row in enumerate(figures["confusion"])]
-    lowest = int(np.argmin(recalls))
+def voice_row(
+    name: str, guess: np.ndarray, chosen: np.ndarray, before: np.ndarray | None, labels: np.ndarray, actors: np.ndarray
+) -> dict[str, Any]:
+    """UAR of the guesses at the ``chosen`` clips, and its difference from that of the guesses ``before`` at all; all of them (n,)."""
+    everything = np.arange(len(labels))
+
+    def uar(rows: np.ndarray) -> float:
+        some = rows[chosen[rows]]
+        return metrics.uar(guess[some], labels[some])
+
+    def gained(rows: np.ndarray) -> float:
+        return uar(rows) - metrics.uar(before[rows], labels[rows])
+
+    recalls = {LABELS[i]: float((guess[chosen & (labels == i)] == i).mean()) for i in np.unique(labels[chosen])}
+    lowest = min(recalls, key=recalls.get)
     return {
         "voice": name,
-        "n": len(labels),
-        "UAR": f"{figures['uar']:.3f}",
-        "difference": "" if before is None else f"{figures['uar'] - before:+.3f}",
-        "lowest recall": f"{LABELS[lowest]} {recalls[lowest]:.2f}",
+        "n": int(chosen.sum()),
+        "UAR": export.with_interval(uar(everything), metrics.interval(uar, actors)),
+        "difference": "" if before is None else export.difference(gained(everything), metrics.interval(gained, actors)),
+        "lowest recall": f"{lowest} {recalls[lowest]:.2f}",
     }
 
 
@@ -122,22 +136,19 @@ def check_text() -> list[dict[str, Any]]:
     """Share of GoEmotions dev rows (one label) whose reading stays the same under each change, and what the macro-F1 becomes."""
     examples = datasets.load("text", "goemotions", export.data_file("text"), "dev")
     model, labels = emotion.load("bundled").text, np.array([e.label for e in examples])
-    before = evaluation.predict(model, examples)
-    rows = [
-        {
-            "text": "as written",
-            "n": len(examples),
-            "same label": "",
-            "macro-F1": f"{metrics.report(before, labels)['macro_f1']:.3f}",
-        }
-    ]
-    for name, change in CHANGES.items():
-        after = np.concatenate(
-            [model.predict([change(e.item) for e in examples[i : i + 64]]) for i in range(0, len(examples), 64)]
+    rows, before = [], None
+    for name, change in ({"as written": str} | CHANGES).items():
+        found = evaluation.predict(model, [dataclasses.replace(e, item=change(e.item)) for e in examples])
+        guess, spread = found.argmax(axis=1), metrics.intervals(found, labels, [e.group for e in examples])
+        before = guess if before is None else before
+        rows.append(
+            {
+                "text": name,
+                "n": len(examples),
+                "same label": share(int((guess == before).sum()), len(examples)),
+                "macro-F1": export.with_interval(metrics.report(found, labels)["macro_f1"], spread["macro_f1"]),
+            }
         )
-        same = (before.argmax(axis=1) == after.argmax(axis=1)).mean()
-        figure = metrics.report(after, labels)["macro_f1"]
-        rows.append({"text": name, "n": len(examples), "same label": f"{same:.3f}", "macro-F1": f"{figure:.3f}"})
     return rows
 
 
@@ -199,18 +210,18 @@ def check_fusion() -> list[dict[str, Any]]:
     analyzer = emotion.load("bundled")
     shares = tuple(analyzer.weights[name] for name in MODALITIES)
     voices, said = fusion.voices_alone(*fusion.out_of_fold_voices()), fusion.empty_words(analyzer)
-    taken = fusion.taken_from(voices, said, shares), fusion.taken_from(voices, said, shares, reliable=False)
-    rows = [
-        {"what": f'voices and "{words}"', "n": len(voices.truth), "result": f"UAR {-taken[0][words]:+.3f}, "
-         f"{-taken[1][words]:+.3f} without reliability"}
-        for words in said
-    ]  # fmt: skip
+    rows = []
+    for name, words in said.items():
+        taken = [fusion.taken_from(voices, {name: words}, shares, reliable)[name] for reliable in (True, False)]
+        low, high = fusion.taken_interval(voices, words, shares)
+        result = f"UAR {export.difference(-taken[0], (-high, -low))}, {-taken[1]:+.3f} without reliability"
+        rows.append({"what": f'voices and "{name}"', "n": len(voices.truth), "result": result})
     rng = np.random.default_rng(0)
     heard = sum(analyzer.speech.read(_random_sound(rng)) is not None for _ in range(NOISES))
     seen = sum(analyzer.face.read([Frame(0.0, rng.integers(0, 256, (240, 320, 3), np.uint8))]) is not None for _ in range(NOISES))
     rows += [
-        {"what": "white or pink noise read as a voice", "n": NOISES, "result": f"{heard}"},
-        {"what": "random pixels read as a face", "n": NOISES, "result": f"{seen}"},
+        {"what": "white or pink noise read as a voice", "n": NOISES, "result": share(heard, NOISES)},
+        {"what": "random pixels read as a face", "n": NOISES, "result": share(seen, NOISES)},
     ]
     return [*rows, *_conflicts(analyzer.weights, *fusion.label_pairs(analyzer)[:1])]
 
@@ -240,10 +251,17 @@ def _conflicts(weights: dict[str, float], pairs: fusion.Pairs) -> list[dict[str,
             {
                 "what": f"happy {MODALITIES[one]}, sad or angry {MODALITIES[other]}",
                 "n": CONFLICTS,
-                "result": f"{np.mean([f.mixed for f in fused]):.1%} mixed, {between:.0%} between, median mood {np.median(moods):.2f}",
+                "result": f"{share(sum(f.mixed for f in fused), CONFLICTS)} mixed, {between:.0%} between, "
+                f"median mood {np.median(moods):.2f}",
             }
         )
     return rows
+
+
+def share(count: int, n: int) -> str:
+    """As tables write a share of ``n``, with the 95 % interval of Clopper & Pearson 1934."""
+    found = binomtest(count, n).proportion_ci(metrics.COVERED)
+    return export.with_interval(count / n, (found.low, found.high))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Runs the model in use over a labelled data set."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,12 @@ def evaluate(
         rows = list(datasets.goemotions_rows(datasets.Source(path), split))
         figure, intervals["macro_f1_multilabel"] = multilabel(serving.model, rows)
         head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
-    medians = _mood_medians(probabilities, truth)
-    return head | metrics.report(probabilities, truth, restrict) | {"intervals": intervals, "mood_medians": medians}
+    medians = {}
+    for label in np.unique(truth):
+        rows = np.flatnonzero(truth == label)
+        name = f"mood_median_{emotion.LABELS[label]}"
+        medians[name], intervals[name] = mood_median(probabilities[rows], [examples[i].group for i in rows])
+    return head | metrics.report(probabilities, truth, restrict) | medians | {"intervals": intervals}
 
 
 def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
@@ -68,9 +73,10 @@ def multilabel(recogniser: Any, rows: list[Example]) -> tuple[float, list[float]
     return metrics.macro_f1_multilabel(shown, truth), spread.tolist()
 
 
-def _mood_medians(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float, list[float]]:
+    """Median mood of probabilities (n, 7), and its interval; ``groups`` (n,)."""
     moods = mood(probabilities)
-    return {emotion.LABELS[label]: round(float(np.median(moods[truth == label])), 3) for label in np.unique(truth)}
+    return float(np.median(moods)), metrics.interval(lambda rows: np.median(moods[rows]), groups).tolist()
 
 
 def _stored(file, examples: list[Example]) -> np.ndarray:

@@ -252,16 +252,18 @@ def _bag_of_words(examples: list[Example]) -> tuple[int, Callable[[list[str]], n
 def _text_row(
     name: str, parameters: int, predict: Callable[[list[str]], np.ndarray], parts: dict[str, list[Example]]
 ) -> dict[str, Any]:
-    def figures(part: str) -> dict[str, Any]:
+    def figure(part: str, kind: str) -> str:
         rows = parts[part]
-        return metrics.report(predict([e.item for e in rows]), np.array([e.label for e in rows]))
+        probabilities, truth = predict([e.item for e in rows]), np.array([e.label for e in rows])
+        spread = metrics.intervals(probabilities, truth, [e.group for e in rows])
+        return export.with_interval(metrics.report(probabilities, truth)[kind], spread[kind])
 
     return {
         "text": name,
         "parameters": parameters,
-        "GoEmotions dev, macro-F1": f"{figures('goemotions')['macro_f1']:.3f}",
-        "MELD dev, weighted F1": f"{figures('meld')['weighted_f1']:.3f}",
-        "ISEAR held-out writers, macro-F1": f"{figures('isear')['macro_f1']:.3f}",
+        "GoEmotions dev, macro-F1": figure("goemotions", "macro_f1"),
+        "MELD dev, weighted F1": figure("meld", "weighted_f1"),
+        "ISEAR held-out writers, macro-F1": figure("isear", "macro_f1"),
         "ms": _milliseconds(lambda: predict(["word " * TIMED_WORDS])),
     }
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,9 +139,14 @@ def draw_reliability(file: Path, figures: Figures) -> None:
         plt.close(figure)
 
 
-def with_interval(figure: float, ends: list[float] | None) -> str:
-    """As cards write it."""
-    return f"{figure:.3f}" + (f" ({ends[0]:.3f}-{ends[1]:.3f})" if ends else "")
+def with_interval(figure: float, ends: Sequence[float] | None) -> str:
+    """As cards and tables write a figure of 0 to 1."""
+    return f"{figure:.3f}" + (f" ({ends[0]:.3f}-{ends[1]:.3f})" if ends is not None else "")
+
+
+def difference(figure: float, ends: Sequence[float]) -> str:
+    """As tables write by how much a figure differs from another one."""
+    return f"{figure:+.3f} ({ends[0]:+.3f} to {ends[1]:+.3f})"
 
 
 def _write_card(folder: Path, card: Card, temperature: float | None, parts: list[Figures], notes: str) -> None:

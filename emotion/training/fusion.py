@@ -30,20 +30,22 @@ FOLDS = 5  # of a user's own pairs
 COLUMNS = ("text", "audio", "video", "label")
 SIMPLEX = "simplex.json"
 
+VOICE_ALONE = tuple(float(name == "speech") for name in MODALITIES)
 GRID = tuple((i / STEP, j / STEP, (STEP - i - j) / STEP) for i in range(STEP + 1) for j in range(STEP + 1 - i))
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Readings of the same moments. ``probabilities`` (n, 3, 7) and ``reliability`` (n, 3), modalities in the order of MODALITIES,
-    0 where one was absent; ``truth`` (n,) indices into LABELS."""
+    0 where one was absent; ``truth`` (n,) indices into LABELS; ``groups`` (n,), the speaker, never on both sides of a split."""
 
     probabilities: np.ndarray
     reliability: np.ndarray
     truth: np.ndarray
+    groups: np.ndarray
 
     def only(self, rows: np.ndarray) -> "Pairs":
-        return Pairs(self.probabilities[rows], self.reliability[rows], self.truth[rows])
+        return Pairs(self.probabilities[rows], self.reliability[rows], self.truth[rows], self.groups[rows])
 
     def fused(self, shares: tuple[float, ...], reliable: bool = True) -> np.ndarray:
         """The weighted mean (n, 7) of each row: ``sum(w r p) / sum(w r)``, without ``reliable`` with r = 1 for what was there."""
@@ -58,7 +60,7 @@ class Pairs:
         return joint / joint.sum(axis=1, keepdims=True)
 
     def uar(self, shares: tuple[float, ...], reliable: bool = True) -> float:
-        return metrics.report(self.fused(shares, reliable), self.truth)["uar"]
+        return metrics.uar(self.fused(shares, reliable).argmax(axis=1), self.truth)
 
 
 def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None) -> dict[str, Any]:
@@ -91,10 +93,10 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     if name != "pairs":
         raise InputError(f"train fusion takes --dataset pairs FILE.csv, with the columns {', '.join(COLUMNS)}, not {name!r}.")
     analyzer = emotion.load()
-    pairs, groups = own_pairs(analyzer, Path(path))
+    pairs = own_pairs(analyzer, Path(path))
     usual = tuple(analyzer.weights[name] for name in MODALITIES)
 
-    folds = np.array([zlib.crc32(group.encode()) % FOLDS for group in groups])
+    folds = np.array([zlib.crc32(group.encode()) % FOLDS for group in pairs.groups])
     tested = np.zeros((len(pairs.truth), len(LABELS)))
     for fold in np.unique(folds):
         inside, outside = pairs.only(folds != fold), pairs.only(folds == fold)
@@ -118,15 +120,20 @@ def best_of(pairs: Pairs, usual: tuple[float, ...]) -> tuple[float, ...]:
 
 def _figures(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
     """The figures of the chosen weights, and of what else could be done with the same readings."""
-    alone = {f"uar_{name}": pairs.uar(tuple(float(name == other) for other in MODALITIES)) for name in MODALITIES}
+    fused = pairs.fused(best)
+    ways = {f"uar_{name}": pairs.fused(tuple(float(name == other) for other in MODALITIES)) for name in MODALITIES} | {
+        "uar_equal": pairs.fused((1 / 3, 1 / 3, 1 / 3)),
+        "uar_product": pairs.product(),
+        "uar_without_reliability": pairs.fused(best, reliable=False),
+    }
+    spread = metrics.intervals(fused, pairs.truth, pairs.groups)
+    spread |= {name: metrics.intervals(p, pairs.truth, pairs.groups)["uar"] for name, p in ways.items()}
     return {
         "n": len(pairs.truth),
         "weights": dict(zip(MODALITIES, best, strict=True)),
-        **alone,
-        "uar_equal": pairs.uar((1 / 3, 1 / 3, 1 / 3)),
-        "uar_product": metrics.report(pairs.product(), pairs.truth)["uar"],
-        "uar_without_reliability": pairs.uar(best, reliable=False),
-        **metrics.report(pairs.fused(best), pairs.truth),
+        **{name: metrics.uar(p.argmax(axis=1), pairs.truth) for name, p in ways.items()},
+        **metrics.report(fused, pairs.truth),
+        "intervals": spread,
     }
 
 
@@ -161,15 +168,16 @@ def label_pairs(analyzer: Analyzer) -> tuple[Pairs, Pairs]:
     truth = np.repeat(np.arange(len(LABELS)), PER_LABEL)
     columns = []
     for name in MODALITIES:
-        probabilities, reliability, labels = readings[name]
+        probabilities, reliability, labels, _ = readings[name]
         drawn = np.concatenate([rng.choice(np.flatnonzero(labels == i), PER_LABEL) for i in range(len(LABELS))])
         columns.append((probabilities[drawn], reliability[drawn]))
     probabilities, reliability = (np.stack(kind, axis=1) for kind in zip(*columns, strict=True))
-    return Pairs(probabilities, reliability, truth), voices_alone(*readings["speech"])
+    triples = np.arange(len(truth)).astype(str)  # of different people each
+    return Pairs(probabilities, reliability, truth, triples), voices_alone(*readings["speech"])
 
 
-def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Modality to probabilities (n, 7), reliability (n,) and labels (n,) of what was not seen in training.
+def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, ...]]:
+    """Modality to probabilities (n, 7), reliability (n,), labels (n,) and groups (n,) of what was not seen in training.
 
     The pictures are faces cut out already, so of them no reliability can be measured: 1.
     """
@@ -181,25 +189,26 @@ def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, np.nda
         _, kept = loop.split(examples)
         log.info("reading %d held-out examples of %s", len(kept), name)
         reliability = [analyzer.text.known(e.item) for e in kept] if name == "text" else np.ones(len(kept))
-        truth = np.array([e.label for e in kept])
-        result[name] = evaluation.predict(getattr(analyzer, name), kept), np.array(reliability), truth
+        truth, groups = np.array([e.label for e in kept]), np.array([e.group for e in kept])
+        result[name] = evaluation.predict(getattr(analyzer, name), kept), np.array(reliability), truth, groups
     return result | {"speech": out_of_fold_voices()}
 
 
-def out_of_fold_voices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities (n, 7), measured reliability (n,) and labels (n,) of RAVDESS's voices, none heard by the networks that read it."""
+def out_of_fold_voices() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (n, 7), measured reliability (n,), labels (n,) and actors (n,) of RAVDESS, none heard by the networks that read it."""
     voices = datasets.load("speech", "ravdess", export.data_file("ravdess"))
     stored = json.loads((weights.bundled("speech", weights.DEFAULT_FILE).path / "oof.json").read_text("utf-8"))["probabilities"]
     relied = np.array([voice_reliability(prosody.measure(e.item)) for e in voices])
-    return np.array([stored[e.id] for e in voices], np.float32), relied, np.array([e.label for e in voices])
+    labels, actors = np.array([e.label for e in voices]), np.array([e.group for e in voices])
+    return np.array([stored[e.id] for e in voices], np.float32), relied, labels, actors
 
 
-def voices_alone(probabilities: np.ndarray, reliability: np.ndarray, labels: np.ndarray) -> Pairs:
+def voices_alone(probabilities: np.ndarray, reliability: np.ndarray, labels: np.ndarray, actors: np.ndarray) -> Pairs:
     """Voices (n, 7) without words and face."""
     three, relied = np.zeros((len(labels), len(MODALITIES), len(LABELS))), np.zeros((len(labels), len(MODALITIES)))
     speech = MODALITIES.index("speech")
     three[:, speech], relied[:, speech] = probabilities, reliability
-    return Pairs(three, relied, labels)
+    return Pairs(three, relied, labels, actors)
 
 
 def empty_words(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, float]]:
@@ -215,8 +224,19 @@ def taken_from(
     voices: Pairs, said: dict[str, tuple[np.ndarray, float]], shares: tuple[float, ...], reliable: bool = True
 ) -> dict[str, float]:
     """How much unweighted average recall each text takes from the voices."""
-    alone = voices.uar(tuple(float(name == "speech") for name in MODALITIES))
+    alone = voices.uar(VOICE_ALONE)
     return {name: round(alone - with_words(voices, *words).uar(shares, reliable), 4) for name, words in said.items()}
+
+
+def taken_interval(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple[float, ...]) -> list[float]:
+    """The ``metrics.interval`` over the speakers of what words take from the voices, as ``taken_from`` has it."""
+    alone = voices.fused(VOICE_ALONE).argmax(axis=1)
+    beside = with_words(voices, *words).fused(shares).argmax(axis=1)
+
+    def taken(rows: np.ndarray) -> float:
+        return metrics.uar(alone[rows], voices.truth[rows]) - metrics.uar(beside[rows], voices.truth[rows])
+
+    return metrics.interval(taken, voices.groups).tolist()
 
 
 def with_words(voices: Pairs, probabilities: np.ndarray, reliability: float) -> Pairs:
@@ -234,8 +254,8 @@ def _harmless(voices: Pairs, said: dict[str, tuple[np.ndarray, float]], shares: 
 # --- a user's own pairs --------------------------------------------------------------------------------------------------
 
 
-def own_pairs(analyzer: Analyzer, file: Path) -> tuple[Pairs, list[str]]:
-    """The readings of a CSV file's rows, and the group of each, which is never on both sides of a fold.
+def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
+    """The readings of a CSV file's rows.
 
     Columns: ``text``, ``audio``, ``video`` (paths relative to the file; any may be empty), ``label``, and if there is one ``speaker``,
     the group; else every row is its own. A row whose media cannot be read is left out with a warning. Raises InputError when the
@@ -248,7 +268,7 @@ def own_pairs(analyzer: Analyzer, file: Path) -> tuple[Pairs, list[str]]:
         raise InputError(f"{file} cannot be read as CSV: {e}") from e
     if not rows or not set(COLUMNS) <= set(rows[0]):
         raise InputError(f"{file} must have the columns {', '.join(COLUMNS)} and at least one row.")
-    found, groups = [], []
+    found = []
     for number, row in enumerate(rows, start=2):
         label = to_label(row["label"] or "")
         if label is None:
@@ -264,10 +284,9 @@ def own_pairs(analyzer: Analyzer, file: Path) -> tuple[Pairs, list[str]]:
             continue
         probabilities = [readings[m].probabilities if m in readings else np.zeros(len(LABELS)) for m in MODALITIES]
         reliability = [readings[m].reliability if m in readings else 0.0 for m in MODALITIES]
-        found.append((probabilities, reliability, LABELS.index(label)))
-        groups.append(row.get("speaker") or str(number))
+        found.append((probabilities, reliability, LABELS.index(label), row.get("speaker") or str(number)))
         if len(found) % 10 == 0:
             log.info("%d of %d rows read", len(found), len(rows))
     if not found:
         raise InputError(f"{file} holds no row that could be read.")
-    return Pairs(*(np.array(column) for column in zip(*found, strict=True))), groups
+    return Pairs(*(np.array(column) for column in zip(*found, strict=True)))

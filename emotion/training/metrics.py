@@ -54,6 +54,11 @@ def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence[str]) -> n
     return np.quantile(values, ((1 - COVERED) / 2, (1 + COVERED) / 2), axis=0)
 
 
+def uar(guess: np.ndarray, truth: np.ndarray) -> float:
+    """Unweighted average recall of the labels ``guess`` (n,) over those of ``truth`` (n,), indices into LABELS: 0 to 1."""
+    return _scores(_confusion(guess, truth))["uar"]
+
+
 def _restricted(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Renormalised to the labels that occur in ``truth``."""
     present = np.bincount(truth, minlength=len(LABELS)) > 0

@@ -36,25 +36,26 @@ def speech_protocols() -> list[dict[str, Any]]:
         members = speech.fit_members(clips.only(chosen), labels[chosen], speech.RECIPE, f"protocol{{}}-{name}")
         return speech.logits(members, speech.heard((examples[i].item for i in tested), encoder))
 
+    speakers = np.array([e.group for e in examples])
     of_shared = logits("random", acted & ~shared, shared)
-    of_other = logits("ravdess", acted, ~acted)
-    other = labels[~acted]
+    of_other, other, others = logits("ravdess", acted, ~acted), labels[~acted], speakers[~acted]
     common = np.isin(other, FOUR)
     return [
-        _row("RAVDESS, random 80/20 of the clips: the same actors on both sides", of_shared, labels[shared]),
-        _row("trained on RAVDESS, tested on EmoDB (German), its six labels", of_other, other, restrict=True),
-        _row("the same, all seven labels to choose from", of_other, other),
-        _row("the same, angry, happy, neutral and sad alone", of_other[common], other[common], restrict=True),
+        _row("RAVDESS, random 80/20 of the clips: the same actors on both sides", of_shared, labels[shared], speakers[shared]),
+        _row("trained on RAVDESS, tested on EmoDB (German), its six labels", of_other, other, others, restrict=True),
+        _row("the same, all seven labels to choose from", of_other, other, others),
+        _row("the same, angry, happy, neutral and sad alone", of_other[common], other[common], others[common], restrict=True),
     ]
 
 
-def _row(name: str, logits: np.ndarray, truth: np.ndarray, restrict: bool = False) -> dict[str, Any]:
-    figures = metrics.report(_softmax(logits), truth, restrict)
+def _row(name: str, logits: np.ndarray, truth: np.ndarray, speakers: np.ndarray, restrict: bool = False) -> dict[str, Any]:
+    probabilities = _softmax(logits)
+    figures, spread = metrics.report(probabilities, truth, restrict), metrics.intervals(probabilities, truth, speakers, restrict)
     return {
         "voice": name,
         "n": figures["n"],
-        "UAR": f"{figures['uar']:.3f}",
-        "accuracy": f"{figures['accuracy']:.3f}",
+        "UAR": export.with_interval(figures["uar"], spread["uar"]),
+        "accuracy": export.with_interval(figures["accuracy"], spread["accuracy"]),
         "ECE": f"{figures['ece']:.3f}",
     }
 

@@ -99,8 +99,11 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     network = fit_network(network, tokenizer, chosen, loop.checkpoint_for("text", mark, recipe), recipe, watch)
 
     truth = np.array([e.label for e in watch])
-    enough = len(watch) >= loop.ENOUGH
-    temperature = loop.fit_temperature(logits(network, tokenizer, [e.item for e in watch])[0], truth) if enough else None
+    watched = logits(network, tokenizer, [e.item for e in watch])[0]
+    if dataset is None:
+        temperature = loop.fit_temperature_of_sets(watched, truth, [set_of(e) for e in watch])
+    else:
+        temperature = loop.fit_temperature(watched, truth) if len(watch) >= loop.ENOUGH else None
     many = [e for e in held if e.emotions]
     if dataset is None or len(many) >= loop.ENOUGH:
         scores = label_scores(logits(network, tokenizer, [e.item for e in many])[1])
@@ -121,6 +124,11 @@ def examples_of(folder: Path) -> tuple[list[Example], list[Example]]:
         rows + [e for name in ("meld", "isear", "emobank") for e in datasets.load("text", name, folder, "train")]
     )
     return chosen + phrases.examples(), held
+
+
+def set_of(example: Example) -> str:
+    """The data set of an example of ``examples_of``: groups are named after it, but for those of GoEmotions."""
+    return example.group.rpartition("-")[0] or "goemotions"
 
 
 def _figures(out: Path, temperature: float | None, watch: list[Example], reports: bool) -> list[export.Figures]:

@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +25,7 @@ import soundfile
 from emotion import transcript
 from emotion.media import SAMPLE_RATE, from_samples
 from emotion.readings import InputError
+from emotion.training import metrics
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
 from emotion.transcript import CALIBRATION, FEATURES, Calibration, PocketSphinx
 
@@ -45,6 +46,7 @@ class Clip:
 
     samples: np.ndarray
     reference: str
+    speaker: str
     groups: tuple[str, ...] = ()
 
     @property
@@ -142,7 +144,7 @@ def ravdess(path: Path, actors: Sequence[int], per_actor: int) -> Iterator[Clip]
             samples = from_samples(*soundfile.read(io.BytesIO(source.read(name)), dtype="float32"))
             fields = found[name]
             groups = ("men" if actor % 2 else "women", EMOTIONS[fields["emotion"] - 1])
-            yield Clip(samples, SENTENCES[fields["sentence"]], groups)
+            yield Clip(samples, SENTENCES[fields["sentence"]], f"actor {actor}", groups)
 
 
 def _spoken(folder: Path) -> Iterator[Clip]:
@@ -151,7 +153,7 @@ def _spoken(folder: Path) -> Iterator[Clip]:
         raise InputError(f"{folder} holds no recording with its words beside it.")
     for file in files:
         words = file.with_suffix(".txt").read_text("utf-8").lower().split()
-        yield Clip(from_samples(*soundfile.read(file, dtype="float32")), " ".join(words))
+        yield Clip(from_samples(*soundfile.read(file, dtype="float32")), " ".join(words), file.stem)
 
 
 # --- recognition ---------------------------------------------------------------------------------------------------------
@@ -218,11 +220,22 @@ def by_group(attempts: Sequence[Attempt]) -> dict[str, float]:
 
 def summary(attempts: Sequence[Attempt]) -> dict[str, Any]:
     """Word error rate over all words, share of clips without a single error, and real-time factors: medians over clips of
-    processor and wall time against the clip's length."""
+    processor and wall time against the clip's length. With ``_low`` and ``_high`` the ends of ``metrics.interval`` over speakers."""
+
+    def rates(rows: Iterable[int]) -> tuple[float, float]:
+        some = [attempts[i] for i in rows]
+        return error_rate(some), float(np.mean([a.errors == 0 for a in some]))
+
+    wer, exact = rates(range(len(attempts)))
+    low, high = metrics.interval(rates, [a.clip.speaker for a in attempts]).round(3).tolist()
     return {
         "n": len(attempts),
-        "wer": error_rate(attempts),
-        "exact": round(float(np.mean([a.errors == 0 for a in attempts])), 3),
+        "wer": wer,
+        "wer_low": low[0],
+        "wer_high": high[0],
+        "exact": round(exact, 3),
+        "exact_low": low[1],
+        "exact_high": high[1],
         "without_words": sum(not a.hypothesis for a in attempts),
         "rtf_cpu": round(float(np.median([a.cpu / a.clip.seconds for a in attempts])), 3),
         "rtf_wall": round(float(np.median([a.wall / a.clip.seconds for a in attempts])), 3),
