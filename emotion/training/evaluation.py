@@ -47,9 +47,9 @@ def evaluate(
     medians = {}
     for label in np.unique(truth):
         rows = np.flatnonzero(truth == label)
-        name = f"mood_median_{emotion.LABELS[label]}"
-        medians[name], intervals[name] = mood_median(probabilities[rows], [examples[i].group for i in rows])
-    return head | metrics.report(probabilities, truth, restrict) | medians | {"intervals": intervals}
+        name = emotion.LABELS[label]
+        medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[rows], [examples[i].group for i in rows])
+    return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": medians, "intervals": intervals}
 
 
 def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
@@ -76,7 +76,7 @@ def multilabel(recogniser: Any, rows: list[Example]) -> tuple[float, list[float]
 def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float, list[float]]:
     """Median mood of probabilities (n, 7), and its interval; ``groups`` (n,)."""
     moods = mood(probabilities)
-    return float(np.median(moods)), metrics.interval(lambda rows: np.median(moods[rows]), groups).tolist()
+    return round(float(np.median(moods)), 3), metrics.interval(lambda rows: np.median(moods[rows]), groups).tolist()
 
 
 def _stored(file, examples: list[Example]) -> np.ndarray:
