@@ -44,15 +44,12 @@ them, mostly young and light-skinned ones; fear and sadness are told apart least
 
 def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None) -> dict[str, Any]:
     """Train the bundled model from FER2013, or train the model in use on with another data set; returns its figures."""
-    start = None if dataset is None else FaceCommittee.load(bundled("face", DEFAULT_FILE).path)
-    name, path = dataset or ("fer2013", export.data_file("fer2013"))
-    examples = datasets.load("face", name, path, "all" if dataset else "train")
-    reported = datasets.load("face", name, path, "validation") if dataset is None else []
-    if reported:
-        examples = without_copies(examples, reported)
-    chosen, watch = loop.split(examples)
-    mark = None if dataset is None else loop.fingerprint(examples)
-    chosen = without_copies(chosen, watch) if watch and dataset is None else chosen
+    if dataset is None:
+        (chosen, watch, reported), start, mark = examples_of(export.data_file("fer2013")), None, None
+    else:
+        examples = datasets.load("face", *dataset, "all")
+        (chosen, watch), reported, mark = loop.split(examples), [], loop.fingerprint(examples)
+        start = FaceCommittee.load(bundled("face", DEFAULT_FILE).path)
     recipe = loop.adapted(RECIPE, start is not None, epochs, len(chosen))
     committee = FaceCommittee(MEMBERS if start is None else len(start.members))
     for number, member in enumerate(committee.members):
@@ -73,6 +70,13 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     return export.report("face", out, temperature, CARD, _figures(out, temperature, watch, reported), notes)
 
 
+def examples_of(path: Path) -> tuple[list[Example], list[Example], list[Example]]:
+    """Of FER2013 what the bundled model learns from, the held-out tenth, and the validation part; no picture is in two of them."""
+    reported = datasets.load("face", "fer2013", path, "validation")
+    chosen, held = loop.split(without_copies(datasets.load("face", "fer2013", path, "train"), reported))
+    return without_copies(chosen, held) if held else chosen, held, reported
+
+
 def _figures(out: Path, temperature: float | None, watch: list[Example], reported: list[Example]) -> list[export.Figures]:
     model = FaceRecogniser(export.trained("face", out, temperature))
     rows = []
@@ -85,10 +89,9 @@ def _figures(out: Path, temperature: float | None, watch: list[Example], reporte
     return rows
 
 
-@torch.inference_mode()
 def _without_mirror(committee: FaceCommittee, reported: list[Example]) -> str:
-    answers = [committee.evidence(faces).mean((2, 3)) for faces in preprocess([e.item for e in reported]).split(256)]
-    right = torch.cat(answers).argmax(dim=1).numpy() == np.array([e.label for e in reported])
+    answers = plain_logits(committee, preprocess([e.item for e in reported]))
+    right = answers.argmax(axis=1) == np.array([e.label for e in reported])
     return f"FER2013 validation by the face alone, without its mirror image: accuracy {right.mean():.3f}."
 
 
@@ -145,11 +148,19 @@ def _hide(faces: Tensor) -> Tensor:
 
 
 def fit_network(
-    examples: list[Example], checkpoint: Path, recipe: loop.Recipe, watch: list[Example], start: FaceNetwork | None = None
+    examples: list[Example],
+    checkpoint: Path,
+    recipe: loop.Recipe,
+    watch: list[Example],
+    start: FaceNetwork | None = None,
+    targets: Tensor | None = None,
 ) -> nn.Module:
-    """Train a FaceNetwork, new or from ``start``; the accuracy on ``watch`` is logged after each epoch and chooses nothing."""
+    """Train a FaceNetwork, new or from ``start``; the accuracy on ``watch`` is logged after each epoch and chooses nothing.
+
+    ``targets``: probabilities (n, 7) to learn in place of the labels.
+    """
     faces, labels = preprocess([e.item for e in examples]), np.array([e.label for e in examples])
-    targets = loop.one_hot(labels)
+    targets = loop.one_hot(labels) if targets is None else targets
     watched, truth = preprocess([e.item for e in watch]), np.array([e.label for e in watch])
 
     def accuracy(network: nn.Module) -> float:
@@ -178,3 +189,9 @@ def logits(network: nn.Module, faces: Tensor) -> np.ndarray:
     """(n, 7) for standardised faces (n, 1, 48, 48)."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=loop.fast_bfloat16()):
         return torch.cat([network(part).float() for part in faces.split(256)]).numpy()
+
+
+@torch.inference_mode()
+def plain_logits(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+    """Mean logits (n, 7) of standardised faces (n, 1, 48, 48), without their mirror images."""
+    return torch.cat([committee.evidence(part).mean((2, 3)) for part in faces.split(256)]).numpy()

@@ -149,7 +149,15 @@ def _save(out: Path, encoder: SpeakerEncoder, members: list[nn.Module], recipe: 
 
 
 def pretrained_encoder() -> SpeakerEncoder:
-    """The lower two layers of the speaker encoder that the package resemblyzer carries (Apache-2.0).
+    """The lower two layers of the speaker encoder that the package resemblyzer carries (Apache-2.0)."""
+    weights = pretrained_weights()
+    encoder = SpeakerEncoder()
+    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
+    return encoder.eval()
+
+
+def pretrained_weights() -> dict[str, Tensor]:
+    """All weights of that encoder, of ``lstm`` those of three layers.
 
     The package is not imported, so that nothing that it depends on need be installed. Raises InputError when it is not there.
     """
@@ -157,10 +165,7 @@ def pretrained_encoder() -> SpeakerEncoder:
     if package is None or not package.submodule_search_locations:
         raise InputError("The speaker encoder comes with the package resemblyzer: pip install --no-deps resemblyzer==0.1.4")
     file = Path(package.submodule_search_locations[0]) / "pretrained.pt"
-    weights = torch.load(file, map_location="cpu", weights_only=True)["model_state"]
-    encoder = SpeakerEncoder()
-    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
-    return encoder.eval()
+    return torch.load(file, map_location="cpu", weights_only=True)["model_state"]
 
 
 def _out_of_fold(raw: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -339,10 +344,15 @@ def fit_frames(
 
 
 def fit_states(
-    network: nn.Module, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: loop.Recipe
+    network: nn.Module,
+    clips: list[list[Tensor]],
+    labels: np.ndarray,
+    checkpoint: Path,
+    recipe: loop.Recipe,
+    classes: int = len(LABELS),
 ) -> nn.Module:
     """Train a network that takes the encoder's states (n, t/4, 256) and lengths (n,); half of the batches mixed (Zhang et al. 2018)."""
-    targets = loop.one_hot(labels)
+    targets = loop.one_hot(labels, classes)
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[loop.Batch]:
         for rows in _shuffled(len(clips), recipe.batch_size, rng):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 
-from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
+from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS, mood
 from emotion.text import EMOTIONS, MAX_TOKENS, TextNetwork, TextRecogniser, encode, label_scores, normalise, pad
 from emotion.training import datasets, evaluation, export, loop, metrics, phrases
 from emotion.training.datasets import Example
@@ -90,9 +90,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     recipe = loop.adapted(RECIPE, dataset is not None, epochs, len(chosen))
     torch.manual_seed(recipe.seed)
     if dataset is None:
-        weights, tokenizer = starting_point()
-        tokenizer, before = prune(tokenizer, [e.item for e in chosen])
-        network = starting_network(weights, before)
+        network, tokenizer = begun(chosen)
     else:
         model = TextRecogniser(bundled("text", DEFAULT_FILE))
         network, tokenizer, thresholds = model.network, model.tokenizer, model.thresholds.tolist()
@@ -144,7 +142,14 @@ def _notes(out: Path, temperature: float | None) -> str:
     return f"""GoEmotions dev, all {len(rows):,} rows, several labels allowed: macro-F1 {export.with_interval(*evaluation.multilabel(model, rows))}
 ({command.format("goemotions")}); the second layer reads 28 emotions, of which each label takes its own, and its thresholds were chosen
 on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank correlation of mood and rated valence
-{export.with_interval(*evaluation.rank_correlation(evaluation.predict(model, rated), rated))} ({command.format("emobank")})."""
+{export.with_interval(*evaluation.rank_correlation(mood(evaluation.predict(model, rated)), rated))} ({command.format("emobank")})."""
+
+
+def begun(examples: list[Example]) -> tuple[TextNetwork, Tokenizer]:
+    """The pretrained network with new heads, and the tokenizer of the entries that the examples need most."""
+    weights, tokenizer = starting_point()
+    tokenizer, before = prune(tokenizer, [e.item for e in examples])
+    return starting_network(weights, before), tokenizer
 
 
 def starting_point() -> tuple[dict[str, torch.Tensor], Tokenizer]:
