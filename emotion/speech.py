@@ -218,9 +218,7 @@ class SpectralNetwork(Attending):
 class EncodedNetwork(Attending):
     """Attention pooling over the encoder's states: (n, t/4, 256) and the lengths (n,) in frames to logits (n, 7)."""
 
-    def __init__(
-        self, width: int = 128, dropout: float = 0.3, heads: int = 4, states: int = STATES, classes: int = len(LABELS)
-    ):
+    def __init__(self, width: int = 128, dropout: float = 0.3, heads: int = 4, states: int = STATES, classes: int = len(LABELS)):
         super().__init__()
         self.states = nn.Sequential(
             nn.BatchNorm1d(states),
