@@ -220,12 +220,12 @@ class SpectralNetwork(Attending):
 class EncodedNetwork(Attending):
     """Attention pooling over the encoder's states: (n, t/4, 256) and the lengths (n,) in frames to logits (n, 7)."""
 
-    def __init__(self, width: int = 128, dropout: float = 0.3, heads: int = 4):
+    def __init__(self, width: int = 128, dropout: float = 0.3, heads: int = 4, states: int = STATES, classes: int = len(LABELS)):
         super().__init__()
         self.states = nn.Sequential(
-            nn.BatchNorm1d(STATES),
+            nn.BatchNorm1d(states),
             nn.Dropout(0.2),
-            nn.Conv1d(STATES, width, 1, bias=False),
+            nn.Conv1d(states, width, 1, bias=False),
             nn.BatchNorm1d(width),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
@@ -234,7 +234,7 @@ class EncodedNetwork(Attending):
             nn.ReLU(inplace=True),
         )
         self.attention = nn.Conv1d(width, heads, 1)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * heads * width, len(LABELS)))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * heads * width, classes))
 
     def attended(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         inside = torch.arange(x.shape[1]) * STRIDE < lengths[:, None]

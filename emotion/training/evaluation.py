@@ -36,7 +36,7 @@ def evaluate(
         probabilities = predict(serving.model, examples)
     head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": serving.choice.info.to_dict()}
     if all(e.valence is not None for e in examples):
-        figure, spread = rank_correlation(probabilities, examples)
+        figure, spread = rank_correlation(mood(probabilities), examples)
         return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": spread}}
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
@@ -58,9 +58,9 @@ def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def rank_correlation(probabilities: np.ndarray, rated: list[Example]) -> tuple[float, list[float]]:
-    """Spearman's rank correlation of the mood of probabilities (n, 7) with rated valence, -1 to 1, and its interval."""
-    moods, valence = mood(probabilities), np.array([e.valence for e in rated])
+def rank_correlation(moods: np.ndarray, rated: list[Example]) -> tuple[float, list[float]]:
+    """Spearman's rank correlation of moods (n,) with rated valence, -1 to 1, and its interval."""
+    valence = np.array([e.valence for e in rated])
     spread = metrics.interval(lambda rows: spearmanr(moods[rows], valence[rows]).statistic, [e.group for e in rated])
     return float(spearmanr(moods, valence).statistic), spread.tolist()
 

@@ -148,7 +148,7 @@ def compare_speech() -> list[dict[str, Any]]:
                 checkpoint = loop.checkpoint_for(f"experiment-{make.__name__}-fold{fold}", None, speech.RECIPE)
                 networks[name] = [speech.fit_frames(network, chosen.frames, labels[inside], checkpoint, speech.RECIPE)]
             logits[name][outside] = _of_frames(networks[name][0], others.frames)
-        logits[ENCODER_ATTENTION][outside] = _of_states(members[1], others.states)
+        logits[ENCODER_ATTENTION][outside] = of_states(members[1], others.states)
     return [_speech_row(name, logits[name], labels, folds, networks[name]) for name in names]
 
 
@@ -185,7 +185,8 @@ def _of_frames(network: nn.Module, clips: list[list[Tensor]]) -> np.ndarray:
 
 
 @torch.inference_mode()
-def _of_states(network: nn.Module, clips: list[list[Tensor]]) -> np.ndarray:
+def of_states(network: nn.Module, clips: list[list[Tensor]]) -> np.ndarray:
+    """Logits of a network over the encoder's states, of the unaltered clips one by one."""
     return torch.cat([network(clip[0][None], torch.tensor([len(clip[0]) * speech.STRIDE])) for clip in clips]).float().numpy()
 
 

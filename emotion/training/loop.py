@@ -96,7 +96,7 @@ def balanced_loss(labels: np.ndarray, power: float, smoothing: float) -> Callabl
     weights = torch.as_tensor(balanced_weights(labels, power), dtype=torch.float32)
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        smooth = targets * (1 - smoothing) + smoothing / len(LABELS)
+        smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
         per_row = -(smooth * logits.float().log_softmax(dim=1)).sum(dim=1)
         row_weight = targets @ weights
         return (per_row * row_weight).sum() / row_weight.sum().clamp(min=1e-9)
@@ -113,8 +113,8 @@ def balanced_weights(labels: np.ndarray, power: float) -> np.ndarray:
     return weights * counts.sum() / (weights * counts).sum()
 
 
-def one_hot(labels: np.ndarray) -> Tensor:
-    return torch.eye(len(LABELS))[torch.as_tensor(labels)]
+def one_hot(labels: np.ndarray, classes: int = len(LABELS)) -> Tensor:
+    return torch.eye(classes)[torch.as_tensor(labels)]
 
 
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:

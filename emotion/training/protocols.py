@@ -72,10 +72,9 @@ def text_protocols() -> list[dict[str, Any]]:
         inside = [e for e, where in zip(examples, folds, strict=True) if where != fold]
         outside = [e.item for e, where in zip(examples, folds, strict=True) if where == fold]
         torch.manual_seed(ISEAR_RECIPE.seed)
-        weights, tokenizer = text.starting_point()
-        tokenizer, before = text.prune(tokenizer, [e.item for e in inside])
+        network, tokenizer = text.begun(inside)
         checkpoint = loop.checkpoint_for(f"protocol-isear-fold{fold}", None, ISEAR_RECIPE)
-        network = text.fit_network(text.starting_network(weights, before), tokenizer, inside, checkpoint, ISEAR_RECIPE, [])
+        network = text.fit_network(network, tokenizer, inside, checkpoint, ISEAR_RECIPE, [])
         logits[folds == fold] = text.logits(network, tokenizer, outside)[0]
     figures = metrics.report(_softmax(logits), labels, restrict=True)
     spread = [metrics.report(_softmax(logits[folds == f]), labels[folds == f], True)["macro_f1"] for f in range(ISEAR_FOLDS)]

@@ -1,0 +1,151 @@
+"""What was tried and left out: its parts by hand, and each table from a handful of examples."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from emotion.labels import LABELS
+from emotion.readings import InputError
+from emotion.speech import ENCODER_MELS, N_FEATURES, STATES, SpeakerEncoder
+from emotion.training import datasets, face, metrics, speech, text, tried
+from emotion.training.datasets import Example
+from emotion.weights import DEFAULT_FILE, bundled
+from tests.test_training import picture
+
+NEUTRAL = LABELS.index("neutral")
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTION_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("EMOTION_DATA", str(tmp_path))
+    for name in ("text", "fer2013"):
+        (tmp_path / name).mkdir()
+
+
+def clip_name(actor, number, emotion):
+    return f"03-01-{emotion:02d}-01-01-{number:02d}-{actor:02d}"
+
+
+def test_the_second_layer_is_what_the_shipped_encoder_gives(monkeypatch):
+    whole = torch.nn.LSTM(ENCODER_MELS, STATES, num_layers=3)
+    weights = {f"lstm.{name}": tensor for name, tensor in whole.state_dict().items()} | {"linear.weight": torch.zeros(1)}
+    monkeypatch.setattr(speech, "pretrained_weights", lambda: weights)
+    mel = torch.rand(1, 38, ENCODER_MELS)
+    with torch.inference_mode():
+        states = tried.EncoderLayers.pretrained()(mel)
+        torch.testing.assert_close(states[..., STATES : 2 * STATES], speech.pretrained_encoder()(mel))
+    assert states.shape == (1, 5, 3 * STATES) and isinstance(speech.pretrained_encoder(), SpeakerEncoder)
+    first, both = tried.layers([[states[0]]], 0, 1), tried.layers([[states[0]]], 0, 2)
+    assert torch.equal(first[0][0], states[0, :, :STATES]) and both[0][0].shape == (5, 2 * STATES)
+
+
+def test_calm_is_a_class_of_its_own_until_it_is_merged():
+    names = [clip_name(13, 1, emotion) for emotion in (1, 2, 3)] + ["03a02Nc"]
+    examples = [Example(name, "", label, "") for name, label in zip(names, (NEUTRAL, NEUTRAL, 3, NEUTRAL), strict=True)]
+    labels = np.array([e.label for e in examples])
+    assert tried.calm_apart(examples, labels).tolist() == [NEUTRAL, len(LABELS), 3, NEUTRAL]
+    logits = np.random.default_rng(0).standard_normal((5, len(LABELS) + 1))
+    apart, together = (torch.as_tensor(rows).softmax(dim=1).numpy() for rows in (logits, tried.merged(logits)))
+    expected = apart[:, :-1].copy()
+    expected[:, NEUTRAL] += apart[:, -1]
+    np.testing.assert_allclose(together, expected)
+
+
+def test_mean_weights():
+    networks = [torch.nn.Linear(2, 1) for _ in range(3)]
+    for value, network in enumerate(networks):
+        torch.nn.init.constant_(network.weight, 3.0 * value)
+    mean = tried.mean_weights(networks)
+    assert mean.weight.tolist() == [[3.0, 3.0]] and [n.weight[0, 0].item() for n in networks] == [0.0, 3.0, 6.0]
+
+
+def test_offsets_bring_back_what_a_bias_took():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, len(LABELS), 700)
+    logits = np.eye(len(LABELS))[truth] + 0.3 * rng.standard_normal((700, len(LABELS)))
+    biased = logits - 0.8 * np.eye(len(LABELS))[2]
+    offsets = tried.best_offsets(biased, truth)
+    before, after, whole = (metrics.report(rows, truth)["macro_f1"] for rows in (biased, biased + offsets, logits))
+    assert before < 0.9 and after >= whole and offsets[2] - np.delete(offsets, 2).mean() == pytest.approx(0.8, abs=0.25)
+
+
+def test_table_of_the_voice(monkeypatch):
+    rng = np.random.default_rng(0)
+    names = [(actor, number) for actor in range(1, 21) for number in range(7)]
+    examples = [
+        Example(clip_name(actor, number, (5, 7, 6, 3, 2, 4, 8)[number]), "", number, f"{actor}") for actor, number in names
+    ]
+    frames = [[torch.as_tensor(rng.standard_normal((40, N_FEATURES)), dtype=torch.float32)] * 2 for _ in names]
+    states = [[torch.as_tensor(rng.standard_normal((10, 3 * STATES)), dtype=torch.float32)] * 2 for _ in names]
+    for copies, example in zip(states, examples, strict=True):
+        copies[0][:, STATES + 20 * example.label : STATES + 20 * (example.label + 1)] += 3.0  # in the second layer alone
+    monkeypatch.setattr(speech, "corpus", lambda: examples)
+    monkeypatch.setattr(speech, "prepare", lambda *_: speech.Clips(frames, states))
+    monkeypatch.setattr(tried.EncoderLayers, "pretrained", lambda: None)
+    monkeypatch.setattr(speech, "RECIPE", replace(speech.RECIPE, epochs=1, batch_size=28))
+    rows = tried.tried_speech()
+    assert len(rows) == 8 and {row["n"] for row in rows} == {56} and "ships" in rows[0]["voice"]  # actors 13-20
+    first, second, third = (float(row["UAR"].split()[0]) for row in rows[-3:])
+    assert second == 1.0 and max(first, third) < 0.5
+
+
+def test_table_of_the_text(monkeypatch):
+    shipped = bundled("text", DEFAULT_FILE)
+    said = {"i am so happy": 3, "i am furious": 0, "i am afraid of it": 2, "that is disgusting": 1, "i miss her so much": 5}
+    examples = [Example(words, words, label, words) for words, label in said.items()]
+    model = text.TextRecogniser(shipped)
+    monkeypatch.setattr(text, "examples_of", lambda folder: (examples, [*examples, Example("", "x", -1, "", valence=3.0)]))
+    monkeypatch.setattr(datasets, "load", lambda *_: examples)
+    monkeypatch.setattr(text, "begun", lambda examples: (model.network, model.tokenizer))
+    monkeypatch.setattr(text, "RECIPE", replace(text.RECIPE, epochs=1, batch_size=2, learning_rate=1e-7))
+    rows = tried.tried_text()
+    assert [list(row) for row in rows] == [["text", *tried.COLUMNS]] * 6 and "shipped" in rows[0]["text"]
+    held, *dev = tried.COLUMNS
+    assert rows[0][held].startswith("1.000") and rows[-1][held] == "" and rows[-1][dev[0]].startswith("1.000")
+    assert len({row[held] for row in rows[:-1]}) == 1  # of networks that hardly learned anything new
+
+
+def test_table_of_the_mood(monkeypatch):
+    rated = {"wow what a surprise": 4.0, "the meeting starts at ten": 3.0, "i am so happy": 4.8, "he died and i am alone": 1.2}
+    examples = [Example(words, words, -1, words, valence=value) for words, value in rated.items()]
+    monkeypatch.setattr(text, "examples_of", lambda folder: ([], [*examples, Example("a", "a", 1, "a")]))
+    monkeypatch.setattr(metrics, "RESAMPLES", 20)
+    rows = tried.tried_mood()
+    assert [row["valence of surprise"] for row in rows] == ["0 (shipped)", "-0.4", "-0.2", "-0.1", "0.1", "0.2", "0.4", "0.6"]
+    assert {row["n"] for row in rows} == {4}
+    figures = [float(row["rank correlation"].split()[0]) for row in rows]
+    assert figures[-1] > figures[1]  # for a good surprise
+
+
+def test_table_of_the_face(monkeypatch):
+    chosen, held = ([Example(str(i), picture(i), i % 7, str(i)) for i in part] for part in (range(14), range(20, 160)))
+    monkeypatch.setattr(face, "examples_of", lambda path: (chosen, held, []))
+    monkeypatch.setattr(tried, "TAUGHT", replace(tried.TAUGHT, epochs=1, batch_size=14))
+    rows = tried.tried_face()
+    assert [list(row) for row in rows] == [["face", "n", "accuracy", "UAR"]] * 5 and {row["n"] for row in rows} == {140}
+    model = face.FaceRecogniser(bundled("face", DEFAULT_FILE))
+    right = metrics.report(model.predict([e.item for e in held]), np.array([e.label for e in held]))["accuracy"]
+    assert "shipped" in rows[0]["face"] and rows[0]["accuracy"].startswith(f"{right:.3f}")
+
+
+def test_targets_are_labels_and_answers_in_equal_parts(monkeypatch):
+    seen = []
+    monkeypatch.setattr(face, "fit_network", lambda *arguments: seen.append(arguments) or arguments[4])
+    chosen = [Example(str(i), picture(i), i % 7, str(i)) for i in range(14)]
+    committee = face.FaceCommittee.load(bundled("face", DEFAULT_FILE).path)
+    tried._taught(committee, chosen, [])
+    answers = torch.as_tensor(face.mirrored_logits(committee, face.preprocess([e.item for e in chosen]))).softmax(dim=1)
+    for number, (_, checkpoint, recipe, _, start, targets) in enumerate(seen):
+        assert recipe.seed == number and start is not committee.members[number] and checkpoint.name.startswith("face-taught")
+        torch.testing.assert_close(targets, (torch.eye(7)[[e.label for e in chosen]] + answers) / 2, atol=0.01, rtol=0)
+    assert len(seen) == 2
+
+
+def test_without_data_the_command_says_so(monkeypatch, capsys):
+    monkeypatch.delenv("EMOTION_DATA")
+    assert tried.main(["mood"]) == 1 and "EMOTION_DATA" in capsys.readouterr().err
+    with pytest.raises(InputError):
+        tried.tried_face()
