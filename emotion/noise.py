@@ -46,14 +46,21 @@ def _reduced(samples: np.ndarray, f0: np.ndarray) -> np.ndarray:
     noise = np.convolve(np.pad(power[pauses].mean(axis=0), 4, mode="edge"), np.ones(9) / 9, "valid") + 1e-20
     if power.sum(axis=1).mean() > noise.sum() * 10 ** (CLEAN_DB / 10):
         return samples
-    ratio = power / noise.astype(np.float32)  # of what is heard to the noise
-    seen = np.maximum(ratio - 1, 0)  # of the voice to the noise, frame by frame
-    gain, last, expected = np.empty_like(ratio), seen[0] * MEMORY, np.empty_like(seen[0])
-    seen *= 1 - MEMORY
-    ratio *= MEMORY
-    for heard, now, share in zip(ratio, seen, gain, strict=True):  # in place: 500 frames of 5 s, each by the last
-        np.add(last, now, out=expected)
-        np.divide(expected, expected + 1, out=share)
-        np.multiply(share * share, heard, out=last)
-    gain = torch.from_numpy(np.maximum(gain, 10 ** (FLOOR_DB / 20))).T
+    gain = torch.from_numpy(np.maximum(_gain(power / noise.astype(np.float32)), 10 ** (FLOOR_DB / 20))).T
     return torch.istft(spectrum * gain, FRAME, STEP, window=window, length=len(samples)).numpy()
+
+
+def _gain(ratio: np.ndarray) -> np.ndarray:
+    """Wiener's gain of frames and bands (t, 201) of which the ratio of what is heard to the noise is known.
+
+    It is e / (e + 1), e being the ratio of the voice to the noise that is expected of a frame: MEMORY times what the gain left of the last
+    frame, gain ** 2 * ratio, and 1 - MEMORY times what this one has over the noise, ratio - 1, if anything.
+    """
+    over = np.maximum(ratio - 1, 0)
+    gain, kept = np.empty_like(ratio), MEMORY * over[0]
+    over *= 1 - MEMORY
+    for now, heard, frame in zip(over, MEMORY * ratio, gain, strict=True):  # few and in place: there are 100 frames in a second
+        expected = kept + now
+        np.divide(expected, expected + 1, out=frame)
+        np.multiply(frame * frame, heard, out=kept)
+    return gain

@@ -15,7 +15,7 @@ APERIODIC = (
 )
 GATE_DB = 35.0  # frames this far under the loudest are background, voiced or not
 SILENCE_DB = -70.0  # full scale: below it a recording holds nothing but its converter's noise
-PADDED = 1280  # a frame and zeros for the longest period, so that nothing wraps around; quick to transform
+PADDED = 1280  # samples: a frame and zeros for the longest period, 1024 + 247, so that nothing wraps around; quick to transform
 CHUNK = 32  # frames at once: what stays in a processor's cache
 
 MARGIN = 15  # frames, 0.3 s, kept before and after the voice

@@ -35,7 +35,7 @@ ENCODER_MELS = 40
 ENCODER_LEVEL_DB = -30.0
 STATES = 256  # width of the encoder's states
 STRIDE = 4  # frames from one moment that is read to the next
-STRETCH = 750 * 2 * STRIDE  # frames of the encoder, a minute
+ENCODED_AT_ONCE = 60 * SAMPLE_RATE // ENCODER_HOP  # frames of the encoder, a minute; a multiple of 2 STRIDE
 
 WINDOW, STEP = 200, 100  # frames: long recordings are read in windows of 4 s, every 2 s
 BATCH = 16
@@ -68,7 +68,7 @@ def features(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Proso
     first, last = voiced_span(voice)
     samples, f0 = np.asarray(samples, np.float32)[first * HOP : last * HOP], voice.f0[first : last + 1]
     scaled = samples * min(10 ** ((LEVEL_DB - voice.energy_db) / 20), 1e3)
-    framed = torch.from_numpy(np.ascontiguousarray(prosody.frames(scaled)))  # (t, 1024)
+    framed = torch.from_numpy(np.array(prosody.frames(scaled)))  # (t, 1024)
     magnitude = torch.fft.rfft(framed * torch.hann_window(FRAME)).abs()  # (t, 513)
     power = magnitude.square()
     mel = decibels(power @ banks["mel"].T)
@@ -133,7 +133,7 @@ def spectral_contrast(magnitude: Tensor) -> Tensor:
 
 def zero_crossings(samples: np.ndarray) -> Tensor:
     """Share of sign changes in each frame, (t,)."""
-    padded = np.pad(samples, FRAME // 2, mode="edge")
+    padded = np.pad(samples, FRAME // 2, mode="edge" if len(samples) else "constant")
     changed = np.diff(np.signbit(np.where(np.abs(padded) <= 1e-10, 0.0, padded)).astype(np.int8)) != 0
     counted = np.concatenate([[0], np.cumsum(changed)])
     starts = np.arange(1 + len(samples) // HOP) * HOP
@@ -245,7 +245,7 @@ class SpeakerEncoder(nn.Module):
     """Two layers of LSTM: mel power (n, 2 t, 40) to the mean states of every fourth frame, (n, t/4, 256).
 
     The lower two of three layers of a speaker encoder (Wan et al. 2018), whose top forgets how something is said. A recording goes
-    through in stretches of a minute, so that memory stays small; each begins as the last one ended.
+    through minute by minute, so that memory stays small; the states go on from one to the next.
     """
 
     def __init__(self) -> None:
@@ -254,16 +254,16 @@ class SpeakerEncoder(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         means, memory = [], None
-        for stretch in mel.split(STRETCH, dim=1):
+        for stretch in mel.split(ENCODED_AT_ONCE, dim=1):
             states, memory = self.lstm(stretch, memory)
             means.append(nn.functional.avg_pool1d(states.transpose(1, 2), 2 * STRIDE, ceil_mode=True))
         return torch.cat(means, dim=2).transpose(1, 2)
 
 
 class SpeechNetwork(nn.Module):
-    """The committee: features (n, t, 107), the encoder's states (n, t/4, 256) and lengths (n,) in frames to the mean of all logits.
+    """The committee: features (n, t, 107), the encoder's states (n, t/4, 256) and lengths (n,) in frames to logits and attention.
 
-    Which is (n, 7); and to the mean of how much all heads of all members looked at each moment, (n, t/4).
+    Both are means over the members: logits (n, 7), and how much their heads looked at each moment, (n, t/4).
     """
 
     def __init__(self, encoded: int = 4):
@@ -327,7 +327,7 @@ class SpeechRecogniser(SpeechReader):
     def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
         samples = noise.reduced(samples, voice)
         x = features(samples, self.banks, voice)
-        # Once for all windows, which overlap: half the work, and in none is the encoder's memory empty at the beginning.
+        # Once for all windows, which overlap: half the work, and only in the first is the encoder's memory empty at the beginning.
         states = self.network.encoder(encoder_input(samples, self.banks, voice)[None])[0]
         parts = []
         for i in range(0, len(starts), BATCH):

@@ -7,7 +7,7 @@ import pytest
 
 from emotion.media import SAMPLE_RATE
 from emotion.speech import SpeechRecogniser
-from emotion.training import checks, protocols, speech
+from emotion.training import checks, datasets, export, fusion, protocols, speech
 from emotion.training.datasets import Example
 from emotion.weights import DEFAULT_FILE, bundled
 from tests.test_noise import spoken
@@ -49,10 +49,10 @@ def test_changes_of_a_text_keep_its_words():
 
 @pytest.fixture
 def few(monkeypatch, tmp_path):
-    """Two clips of an actor of each fold, one in EmoDB's German, and networks that pass over them once."""
+    """Two clips of an actor of each fold, two of one of EmoDB's, and networks that pass over them once."""
     clips = [Example(f"03-01-0{3 + 2 * (i % 2)}-01-0{1 + i % 2}-01-{1 + 4 * (i // 2):02d}", spoken(1 + i % 2), (3, 0)[i % 2],
                      f"ravdess-{i // 2}") for i in range(10)]  # fmt: skip
-    clips += [Example(f"emodb-{i}", voice(150 + 100 * i, 0.8, vibrato=2.0), (3, 0)[i], f"emodb-{i}") for i in range(2)]
+    clips += [Example(f"emodb-{i}", voice(150 + 100 * i, 0.8, vibrato=2.0), (3, 0)[i], "emodb-1") for i in range(2)]
     monkeypatch.setenv("EMOTION_CHECKPOINTS", str(tmp_path))
     monkeypatch.setattr(speech, "corpus", lambda: clips)
     monkeypatch.setattr(speech, "pretrained_encoder", SpeechRecogniser(bundled("speech", DEFAULT_FILE)).network.encoder.eval)
@@ -71,6 +71,7 @@ def test_the_voices_are_read_under_each_condition_with_the_noise_taken_out_of_al
     rows = checks.check_speech()
     assert [row["n"] for row in rows] == [10, 5, 5] + [10] * 7 and rows[0]["difference"] == "" != rows[1]["difference"]
     assert [row["voice"] for row in rows if not row["voice"].startswith("sentence")] == list(checks.CONDITIONS)
+    assert rows[-1]["voice"] == "from 48 kHz" and rows[-1]["difference"] == "+0.000 (+0.000 to +0.000)"
     first = {name: clips.frames[0][0] for name, clips in zip(checks.CONDITIONS, read, strict=True)}
     recorded, noisy, left, *_ = first.values()
     assert noisy.shape == left.shape == recorded.shape
@@ -79,7 +80,9 @@ def test_the_voices_are_read_under_each_condition_with_the_noise_taken_out_of_al
 
 def test_other_protocols_read_whom_they_have_not_heard(few):
     rows = protocols.speech_protocols()
-    assert [row["n"] for row in rows][1:] == [2, 2, 2] and all("(" in row["UAR"] for row in rows)
+    assert [row["n"] for row in rows][1:] == [2, 2, 2]
+    for figure in (row[name] for row in rows[1:] for name in ("UAR", "accuracy")):  # drawn again, one speaker is the same one
+        assert figure == "{0} ({0}-{0})".format(figure.split()[0])
 
 
 def test_a_condition_by_hand():
@@ -96,3 +99,34 @@ def test_a_condition_by_hand():
 
 def test_a_share_that_was_never_seen_may_still_exist():
     assert checks.share(0, 100) == "0.000 (0.000-0.036)" and checks.share(50, 100).startswith("0.500 (0.39")
+
+
+def test_changed_texts_are_compared_with_what_they_were(monkeypatch):
+    said = {"i am so happy": 3, "i am furious with you": 0, "that is disgusting": 1, "i miss her so much": 5}
+    monkeypatch.setattr(datasets, "load", lambda *_: [Example(text, text, label, text) for text, label in said.items()])
+    monkeypatch.setattr(export, "data_file", lambda name: name)
+    monkeypatch.setattr(checks, "CHANGES", {"another text": lambda text: "the meeting starts at ten", "capitals": str.upper})
+    written, other, capitals = checks.check_text()
+    assert written["same label"] == "" and written["macro-F1"].startswith("1.000 (")
+    assert other["same label"].startswith("0.000 (0.000-0.6") and other["macro-F1"].startswith("0.000 (")
+    assert capitals["same label"].startswith("1.000 (0.39") and capitals["macro-F1"] == written["macro-F1"]
+
+
+def test_words_that_say_nothing_and_contradictions(monkeypatch):
+    truth = np.tile(np.arange(7), 20)
+    unsure = np.full((140, 7), 0.1) + 0.3 * np.eye(7)[truth]
+    unsure[np.arange(140) % 4 > 0] = (np.full((140, 7), 0.02) + 0.86 * np.eye(7)[truth])[np.arange(140) % 4 > 0]
+    actors = np.repeat([f"actor {i}" for i in range(20)], 7)
+    voices = unsure.astype(np.float32), np.ones(140), truth, actors
+    sure = np.tile(np.eye(7)[np.arange(7)][:, None], (1, 3, 1)) * 0.93 + 0.01
+    everyone = fusion.Pairs(sure, np.ones((7, 3)), np.arange(7), np.arange(7))
+    monkeypatch.setattr(fusion, "out_of_fold_voices", lambda: voices)
+    monkeypatch.setattr(fusion, "label_pairs", lambda analyzer: (everyone, None))
+    monkeypatch.setattr(checks, "NOISES", 2)
+    monkeypatch.setattr(checks, "CONFLICTS", 10)
+    rows = checks.check_fusion()
+    plain = [row["result"].translate(str.maketrans("", "", "(),")).split() for row in rows[:2]]
+    for _, figure, low, _, high, *_ in plain:
+        assert float(low) <= float(figure) <= float(high) and float(low) < 0
+    assert [row["result"] for row in rows[3:5]] == ["0.000 (0.000-0.842)"] * 2
+    assert len(rows) == 11 and all("100.0% mixed, 100% between" in row["result"] for row in rows[5:])

@@ -49,6 +49,8 @@ def test_laws_of_other_ways_to_fuse():
     low, high = fusion.taken_interval(alone, misled["misled"], (0.9, 0.05, 0.05))
     assert low < taken < high and taken > 0
     assert fusion.taken_interval(alone, nothing["nothing"], (0.9, 0.05, 0.05)) == [0, 0]
+    of_one = replace(alone, groups=np.full(40, "somebody"))  # drawn again, one speaker is the same one
+    assert fusion.taken_interval(of_one, misled["misled"], (0.9, 0.05, 0.05)) == pytest.approx([taken, taken], abs=1e-4)
     assert len(GRID) == 231 and all(abs(sum(shares) - 1) < 1e-9 for shares in GRID)
 
 

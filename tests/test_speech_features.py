@@ -6,6 +6,8 @@ import torch
 
 from emotion import prosody, speech
 from emotion.media import SAMPLE_RATE
+from emotion.speech import ENCODED_AT_ONCE, ENCODER_MELS, STRIDE, SpeakerEncoder, SpeechRecogniser
+from emotion.weights import DEFAULT_FILE, bundled
 from tests.test_prosody import voice
 
 librosa = pytest.importorskip("librosa")
@@ -90,3 +92,18 @@ def test_silence_before_and_after_is_cut(scaled):
         len(speech.features(np.concatenate([pause, scaled, pause]), banks))
         <= len(speech.features(scaled, banks)) + 2 * prosody.MARGIN + 4
     )
+
+
+@pytest.mark.parametrize("n", [0, 1, 100, 319, 320, 5000])
+def test_the_model_answers_for_any_length(n):
+    probabilities = SpeechRecogniser(bundled("speech", DEFAULT_FILE)).predict([0.1 * np.ones(n, np.float32)])
+    assert probabilities.shape == (1, 7) and probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_speaker_encoder_goes_on_from_minute_to_minute():
+    torch.manual_seed(0)
+    encoder, mel = SpeakerEncoder(), torch.rand(1, 2 * ENCODED_AT_ONCE + 38, ENCODER_MELS)
+    with torch.inference_mode():
+        states = encoder.lstm(mel)[0].transpose(1, 2)
+        whole = torch.nn.functional.avg_pool1d(states, 2 * STRIDE, ceil_mode=True).transpose(1, 2)
+        torch.testing.assert_close(encoder(mel), whole)

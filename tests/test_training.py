@@ -17,7 +17,7 @@ from emotion.face import FaceCommittee
 from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError
-from emotion.training import checks, datasets, export, face, loop, metrics, phrases, protocols, speech, text
+from emotion.training import checks, datasets, evaluation, export, face, loop, metrics, phrases, protocols, speech, text
 from tests.test_prosody import voice
 
 
@@ -175,6 +175,30 @@ def test_intervals_lie_around_the_figures():
     for name in ("accuracy", "macro_f1", "weighted_f1", "uar"):
         low, high = spread[name]
         assert low < found[name] < high and 0.03 < high - low < 0.12
+
+
+def test_rows_of_several_things_vary_with_each_of_them():
+    rng = np.random.default_rng(0)
+    speakers, pictures = rng.integers(0, 10, 2000), rng.integers(0, 400, 2000)
+    value = rng.standard_normal(10)[speakers] + 0.1 * rng.standard_normal(2000)
+
+    def width(groups) -> float:
+        low, high = metrics.interval(lambda rows: value[rows].mean(), groups)
+        return float(high - low)
+
+    alone, both = width(speakers), width(np.stack([speakers, pictures], axis=1))
+    assert width(np.arange(2000)) < 0.4 * alone < alone < 1.3 * both
+
+
+def test_median_mood_and_its_interval():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(7), 50)
+    found, (low, high) = evaluation.mood_median(probabilities, [str(i) for i in range(50)])
+    assert low < found < high and evaluation.mood_median(probabilities, ["one"] * 50)[1] == pytest.approx([found] * 2, abs=1e-3)
+
+
+def test_which_set_a_text_is_of():
+    groups = {"meld-12": "meld", "isear-3301": "isear", "ed7ypvh": "goemotions"}
+    assert {group: text.set_of(datasets.Example("", "", 0, group)) for group in groups} == groups
 
 
 def test_calibration_error_of_a_calibrated_model_is_small():

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -280,8 +281,11 @@ def test_reliability_compares_confidence_with_accuracy() -> None:
     assert training.reliability([attempt(4, 0.5), attempt(6, 0.5)])["gap"] == 0.5
     total = training.summary([*exact, attempt(4, None)])
     assert (total["n"], total["wer"], total["rtf_cpu"], total["rtf_wall"]) == (6, round(14 / 24, 3), 0.2, 0.4)
-    assert 0 <= total["wer_low"] < 0.4 < total["wer"] < 0.8 < total["wer_high"] <= 1
-    assert total["exact_low"] < total["exact"] == round(1 / 6, 3) < total["exact_high"]
+    spread = total["intervals"]
+    assert 0 <= spread["wer"][0] < 0.4 < total["wer"] < 0.8 < spread["wer"][1] <= 1
+    assert spread["exact"][0] < total["exact"] == round(1 / 6, 3) < spread["exact"][1]
+    of_one = training.summary([replace(a, clip=replace(a.clip, speaker="somebody")) for a in exact])
+    assert of_one["intervals"]["wer"] == [of_one["wer"]] * 2  # drawn again, one speaker is the same one
 
 
 def test_the_command_reports_on_a_data_set(tmp_path: Path, spoken: np.ndarray, monkeypatch, capsys) -> None:
@@ -295,7 +299,7 @@ def test_the_command_reports_on_a_data_set(tmp_path: Path, spoken: np.ndarray, m
     assert (figures["tuned"]["n"], figures["tuned"]["wer"], figures["tuned"]["exact"]) == (2, 0.0, 1.0)
     assert figures["tuned, word error rate by group"] == {"happy": 0.0, "women": 0.0}
     assert training.main([str(tmp_path)]) == 0
-    assert "  wer: 0.0\n  wer_low: 0.0\n" in capsys.readouterr().out
+    assert "  wer: 0.0\n  exact: 1.0\n  intervals:\n    wer: [0.0, 0.0]\n" in capsys.readouterr().out
     assert training.main([str(tmp_path / "Actor_02" / "nothing")]) == 1
     assert "no data set" in capsys.readouterr().err
 

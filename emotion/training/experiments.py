@@ -255,9 +255,7 @@ def _text_row(
 ) -> dict[str, Any]:
     def figure(part: str, kind: str) -> str:
         rows = parts[part]
-        probabilities, truth = predict([e.item for e in rows]), np.array([e.label for e in rows])
-        spread = metrics.intervals(probabilities, truth, [e.group for e in rows])
-        return export.with_interval(metrics.report(probabilities, truth)[kind], spread[kind])
+        return export.cell(kind, predict([e.item for e in rows]), np.array([e.label for e in rows]), [e.group for e in rows])
 
     return {
         "text": name,

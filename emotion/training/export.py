@@ -144,9 +144,15 @@ def with_interval(figure: float, ends: Sequence[float] | None) -> str:
     return f"{figure:.3f}" + (f" ({ends[0]:.3f}-{ends[1]:.3f})" if ends is not None else "")
 
 
+def cell(figure: str, probabilities: np.ndarray, truth: np.ndarray, groups: Sequence | np.ndarray, restrict: bool = False) -> str:
+    """A figure of ``metrics.report`` with its interval, as tables write it."""
+    spread = metrics.intervals(probabilities, truth, groups, restrict)
+    return with_interval(metrics.report(probabilities, truth, restrict)[figure], spread[figure])
+
+
 def difference(figure: float, ends: Sequence[float]) -> str:
     """As tables write by how much a figure differs from another one."""
-    return f"{figure:+.3f} ({ends[0]:+.3f} to {ends[1]:+.3f})"
+    return f"{figure:+z.3f} ({ends[0]:+z.3f} to {ends[1]:+z.3f})"
 
 
 def _write_card(folder: Path, card: Card, temperature: float | None, parts: list[Figures], notes: str) -> None:

@@ -37,7 +37,8 @@ GRID = tuple((i / STEP, j / STEP, (STEP - i - j) / STEP) for i in range(STEP + 1
 @dataclass(frozen=True)
 class Pairs:
     """Readings of the same moments. ``probabilities`` (n, 3, 7) and ``reliability`` (n, 3), modalities in the order of MODALITIES,
-    0 where one was absent; ``truth`` (n,) indices into LABELS; ``groups`` (n,), the speaker, never on both sides of a split."""
+    0 where one was absent; ``truth`` (n,) indices into LABELS; ``groups`` (n,) their speakers, or (n, 3) where
+    each is of another."""
 
     probabilities: np.ndarray
     reliability: np.ndarray
@@ -168,12 +169,11 @@ def label_pairs(analyzer: Analyzer) -> tuple[Pairs, Pairs]:
     truth = np.repeat(np.arange(len(LABELS)), PER_LABEL)
     columns = []
     for name in MODALITIES:
-        probabilities, reliability, labels, _ = readings[name]
+        probabilities, reliability, labels, groups = readings[name]
         drawn = np.concatenate([rng.choice(np.flatnonzero(labels == i), PER_LABEL) for i in range(len(LABELS))])
-        columns.append((probabilities[drawn], reliability[drawn]))
-    probabilities, reliability = (np.stack(kind, axis=1) for kind in zip(*columns, strict=True))
-    triples = np.arange(len(truth)).astype(str)  # of different people each
-    return Pairs(probabilities, reliability, truth, triples), voices_alone(*readings["speech"])
+        columns.append((probabilities[drawn], reliability[drawn], groups[drawn]))
+    probabilities, reliability, groups = (np.stack(kind, axis=1) for kind in zip(*columns, strict=True))
+    return Pairs(probabilities, reliability, truth, groups), voices_alone(*readings["speech"])
 
 
 def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, ...]]:

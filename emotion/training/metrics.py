@@ -30,7 +30,7 @@ def report(probabilities: np.ndarray, truth: np.ndarray, restrict: bool = False)
 
 
 def intervals(
-    probabilities: np.ndarray, truth: np.ndarray, groups: Sequence[str], restrict: bool = False
+    probabilities: np.ndarray, truth: np.ndarray, groups: Sequence | np.ndarray, restrict: bool = False
 ) -> dict[str, list[float]]:
     """The ``interval`` of the accuracy, the F1 and the UAR of ``report``; ``groups`` (n,) as there."""
     guess = (_restricted(probabilities, truth) if restrict else probabilities).argmax(axis=1)
@@ -39,18 +39,21 @@ def intervals(
     return {name: spread[:, i].tolist() for i, name in enumerate(names)}
 
 
-def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence[str]) -> np.ndarray:
+def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence | np.ndarray) -> np.ndarray:
     """Ends (2, ...) between which 95 % of the values lie that ``statistic`` has over resampled rows: the bootstrap (Efron 1979).
 
-    Whole groups are drawn, with replacement: what a speaker or a writer says does not vary like what many say.
+    Whole groups are drawn, with replacement: what a speaker or a writer says does not vary like what many say. Where a row is made of
+    several things (n, k), each kind is drawn by itself, and the row counts as often as all of them together (Owen 2007).
 
-    Parameters: ``statistic`` of row numbers, ``groups`` (n,) of the rows.
+    Parameters: ``statistic`` of row numbers, ``groups`` (n,) or (n, k) of the rows.
     """
-    rng, (names, group) = np.random.default_rng(0), np.unique(groups, return_inverse=True)
-    values = []
+    rng, values = np.random.default_rng(0), []
+    kinds = [np.unique(kind, return_inverse=True) for kind in np.asarray(groups).reshape(len(groups), -1).T]
     for _ in range(RESAMPLES):
-        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
-        values.append(statistic(np.repeat(np.arange(len(group)), times[group])))
+        times = 1
+        for names, group in kinds:
+            times = times * np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[group]
+        values.append(statistic(np.repeat(np.arange(len(times)), times)))
     return np.quantile(values, ((1 - COVERED) / 2, (1 + COVERED) / 2), axis=0)
 
 

@@ -50,13 +50,12 @@ def speech_protocols() -> list[dict[str, Any]]:
 
 def _row(name: str, logits: np.ndarray, truth: np.ndarray, speakers: np.ndarray, restrict: bool = False) -> dict[str, Any]:
     probabilities = _softmax(logits)
-    figures, spread = metrics.report(probabilities, truth, restrict), metrics.intervals(probabilities, truth, speakers, restrict)
     return {
         "voice": name,
-        "n": figures["n"],
-        "UAR": export.with_interval(figures["uar"], spread["uar"]),
-        "accuracy": export.with_interval(figures["accuracy"], spread["accuracy"]),
-        "ECE": f"{figures['ece']:.3f}",
+        "n": len(truth),
+        "UAR": export.cell("uar", probabilities, truth, speakers, restrict),
+        "accuracy": export.cell("accuracy", probabilities, truth, speakers, restrict),
+        "ECE": f"{metrics.report(probabilities, truth, restrict)['ece']:.3f}",
     }
 
 

@@ -345,15 +345,10 @@ def fit_frames(
 
 
 def fit_states(
-    network: nn.Module,
-    clips: list[list[Tensor]],
-    labels: np.ndarray,
-    checkpoint: Path,
-    recipe: loop.Recipe,
-    classes: int = len(LABELS),
+    network: EncodedNetwork, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: loop.Recipe
 ) -> nn.Module:
     """Train a network that takes the encoder's states (n, t/4, 256) and lengths (n,); half of the batches mixed (Zhang et al. 2018)."""
-    targets = loop.one_hot(labels, classes)
+    targets = loop.one_hot(labels, network.head[-1].out_features)
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[loop.Batch]:
         for rows in _shuffled(len(clips), recipe.batch_size, rng):
@@ -410,7 +405,7 @@ def mask(x: Tensor, lengths: Tensor, mean: Tensor, rng: np.random.Generator) -> 
 def logits(members: list[nn.Module], clips: Clips) -> np.ndarray:
     """The committee's logits (n, 7) of the unaltered clips, one by one and in windows, as the product reads them.
 
-    But for steady noise, which it takes out: RAVDESS has no clip with any.
+    Steady noise is in them or not as the clips were made: ``heard`` takes it out, ``prepare`` does not. No clip of RAVDESS has any.
     """
     spectral, *others = members
     rows = []

@@ -126,7 +126,7 @@ def examples_of(folder: Path) -> tuple[list[Example], list[Example]]:
 
 
 def set_of(example: Example) -> str:
-    """The data set of an example of ``examples_of``: groups are named after it, but for those of GoEmotions."""
+    """The data set of a labelled example of GoEmotions, MELD or ISEAR: groups are named after it, but for those of the first."""
     return example.group.rpartition("-")[0] or "goemotions"
 
 

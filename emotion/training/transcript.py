@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -42,7 +42,8 @@ UNFITTED = Calibration((0.0,) * len(FEATURES), 0.0, (-np.inf,) * len(FEATURES), 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """``samples`` float32 (n,) at 16 kHz of the words ``reference``, lower case without punctuation; ``groups`` it counts in."""
+    """``samples`` float32 (n,) at 16 kHz of the words ``reference``, lower case without punctuation, by ``speaker``; ``groups`` it
+    counts in."""
 
     samples: np.ndarray
     reference: str
@@ -151,7 +152,7 @@ def _spoken(folder: Path) -> Iterator[Clip]:
     files = sorted(file for file in folder.glob("*") if file.suffix in AUDIO_SUFFIXES and file.with_suffix(".txt").is_file())
     if not files:
         raise InputError(f"{folder} holds no recording with its words beside it.")
-    for file in files:
+    for file in files:  # each counts as a speaker: who speaks in it is not known
         words = file.with_suffix(".txt").read_text("utf-8").lower().split()
         yield Clip(from_samples(*soundfile.read(file, dtype="float32")), " ".join(words), file.stem)
 
@@ -220,22 +221,21 @@ def by_group(attempts: Sequence[Attempt]) -> dict[str, float]:
 
 def summary(attempts: Sequence[Attempt]) -> dict[str, Any]:
     """Word error rate over all words, share of clips without a single error, and real-time factors: medians over clips of
-    processor and wall time against the clip's length. With ``_low`` and ``_high`` the ends of ``metrics.interval`` over speakers."""
+    processor and wall time against the clip's length. ``intervals``: ``metrics.interval`` over the speakers."""
+    errors, words = (
+        np.array(column) for column in zip(*((a.errors, len(a.clip.reference.split())) for a in attempts), strict=True)
+    )
 
-    def rates(rows: Iterable[int]) -> tuple[float, float]:
-        some = [attempts[i] for i in rows]
-        return error_rate(some), float(np.mean([a.errors == 0 for a in some]))
+    def rates(rows: np.ndarray) -> tuple[float, float]:
+        return errors[rows].sum() / words[rows].sum(), (errors[rows] == 0).mean()
 
-    wer, exact = rates(range(len(attempts)))
-    low, high = metrics.interval(rates, [a.clip.speaker for a in attempts]).round(3).tolist()
+    wer, exact = rates(np.arange(len(attempts)))
+    spread = metrics.interval(rates, [a.clip.speaker for a in attempts]).round(3)
     return {
         "n": len(attempts),
-        "wer": wer,
-        "wer_low": low[0],
-        "wer_high": high[0],
-        "exact": round(exact, 3),
-        "exact_low": low[1],
-        "exact_high": high[1],
+        "wer": round(float(wer), 3),
+        "exact": round(float(exact), 3),
+        "intervals": {"wer": spread[:, 0].tolist(), "exact": spread[:, 1].tolist()},
         "without_words": sum(not a.hypothesis for a in attempts),
         "rtf_cpu": round(float(np.median([a.cpu / a.clip.seconds for a in attempts])), 3),
         "rtf_wall": round(float(np.median([a.wall / a.clip.seconds for a in attempts])), 3),
@@ -264,7 +264,7 @@ def _shown(figures: dict[str, Any], indent: str = "") -> str:
     for name, value in figures.items():
         if isinstance(value, dict):
             lines += [f"{indent}{name}:", _shown(value, indent + "  ")]
-        elif isinstance(value, list):
+        elif isinstance(value, list) and isinstance(value[0], dict):
             lines += [f"{indent}{name}:", *(f"{indent}  " + "  ".join(f"{k} {v}" for k, v in row.items()) for row in value)]
         else:
             lines.append(f"{indent}{name}: {value}")

@@ -71,13 +71,13 @@ def tried_speech() -> list[dict[str, Any]]:
         torch.manual_seed(speech.RECIPE.seed)
         network = EncodedNetwork(states=states[0][0].shape[1], classes=classes)
         checkpoint = loop.checkpoint_for(f"tried-{name}", None, speech.RECIPE)
-        network = speech.fit_states(network, [states[i] for i in inside], wanted[inside], checkpoint, speech.RECIPE, classes)
+        network = speech.fit_states(network, [states[i] for i in inside], wanted[inside], checkpoint, speech.RECIPE)
         return of_states(network, [states[i] for i in outside])
 
     apart, one = calm_apart(examples, labels), "one network over the encoder's second layer"
     logits = {
-        "committee of five (the recipe that ships)": speech.logits(members, second.only(outside)),
         one: of_states(members[1], [second.states[i] for i in outside]),
+        "committee of four of these and one over features (the recipe that ships)": speech.logits(members, second.only(outside)),
         f"{one}, the first beside it": encoded("first-layer", layers(clips.states, 0, 2), labels),
         f"{one}, unaltered clips alone": encoded("unaltered", [copies[:1] for copies in second.states], labels),
         f"{one}, calm as a class of its own": merged(encoded("calm", second.states, apart, len(LABELS) + 1)),
@@ -137,8 +137,8 @@ def tried_text() -> list[dict[str, Any]]:
 
     def row(name: str, logits: list[np.ndarray]) -> dict[str, Any]:
         cells: dict[str, Any] = {"text": name}
-        for (column, figure), rows, part in zip(COLUMNS.items(), logits, parts, strict=True):
-            cells |= _figures(rows, part, {column: figure})
+        for (column, figure), rows, first, part in zip(COLUMNS.items(), logits, shipped, parts, strict=True):
+            cells |= _figures(rows, None if rows is first else first, part, {column: figure})
         return cells
 
     shipped = read(TextRecogniser(bundled("text", DEFAULT_FILE)).network)
@@ -231,14 +231,33 @@ def _taught(committee: FaceCommittee, chosen: list[Example], held: list[Example]
 
 
 def _table(kind: str, logits: dict[str, np.ndarray], examples: list[Example], columns: dict[str, str]) -> list[dict[str, Any]]:
-    return [{kind: name, "n": len(examples)} | _figures(rows, examples, columns) for name, rows in logits.items()]
+    """One row for each of the answers, those after the first compared with it."""
+    first = next(iter(logits.values()))
+    return [
+        {kind: name, "n": len(examples)} | _figures(rows, None if rows is first else first, examples, columns)
+        for name, rows in logits.items()
+    ]
 
 
-def _figures(logits: np.ndarray, examples: list[Example], columns: dict[str, str]) -> dict[str, str]:
-    """Cells with their intervals, of the figures of ``metrics.report`` that the columns name."""
-    labels = np.array([e.label for e in examples])
-    report, spread = metrics.report(logits, labels), metrics.intervals(logits, labels, [e.group for e in examples])
-    return {column: export.with_interval(report[figure], spread[figure]) for column, figure in columns.items()}
+def _figures(logits: np.ndarray, first: np.ndarray | None, examples: list[Example], columns: dict[str, str]) -> dict[str, str]:
+    """Cells of the figures of ``metrics.report`` that the columns name.
+
+    With the interval of the figure; or, beside ``first``, with the difference from it and the interval of that, over the same draws.
+    """
+    labels, groups = np.array([e.label for e in examples]), [e.group for e in examples]
+
+    def gained(rows: np.ndarray, figure: str) -> float:
+        return metrics.report(logits[rows], labels[rows])[figure] - metrics.report(first[rows], labels[rows])[figure]
+
+    def cell(figure: str) -> str:
+        if first is None:
+            return export.cell(figure, logits, labels, groups)
+        spread = metrics.interval(lambda rows: gained(rows, figure), groups)
+        return (
+            f"{metrics.report(logits, labels)[figure]:.3f}, {export.difference(gained(np.arange(len(labels)), figure), spread)}"
+        )
+
+    return {column: cell(figure) for column, figure in columns.items()}
 
 
 def main(argv: list[str] | None = None) -> int:
