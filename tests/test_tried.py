@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.readings import InputError
 from emotion.speech import ENCODER_MELS, N_FEATURES, STATES, SpeakerEncoder
@@ -110,6 +111,22 @@ def test_table_of_the_text(monkeypatch):
     assert rows[0][held].startswith("1.000 (") and rows[-1][held] == "" and rows[-1][dev[0]].startswith("1.000, +0.000 (")
     for row in rows[1:-1]:  # of networks that nobody trained before
         assert float(row[held].split(",")[0]) < 0.7 and float(row[held].split()[1]) < -0.3
+
+
+def test_table_of_the_calibration(monkeypatch):
+    rng = np.random.default_rng(0)
+    held = [Example(str(i), str(i), i % 7, ("ed7", f"meld-{i}", f"isear-{i}")[i % 3]) for i in range(300)]
+    sure = {str(i): np.log(rng.dirichlet(np.ones(7)) + 0.2 * np.eye(7)[i % 7]) for i in range(300)}
+    monkeypatch.setattr(text, "examples_of", lambda folder: ([], held))
+    monkeypatch.setattr(datasets, "load", lambda *_: held[:60])
+    monkeypatch.setattr(text.TextRecogniser, "logits", lambda self, texts: np.array([sure[t] for t in texts]))
+    shipped, together = tried.tried_calibration()
+    names = [f"{name}, held out" for name in ("goemotions", "isear", "meld")] + ["goemotions, dev", "meld, dev"]
+    assert list(shipped) == list(together) == ["temperature", *names] and "shipped" in shipped["temperature"]
+    temperature = float(together["temperature"].split(",")[0])
+    truth, logits = np.array([e.label for e in held[::3]]), np.array([sure[e.item] for e in held[::3]])
+    assert float(together[names[0]]) == pytest.approx(metrics.calibration_error(calibrate(logits, temperature), truth), abs=2e-3)
+    assert float(shipped["temperature"].split(",")[0]) == round(bundled("text", DEFAULT_FILE).temperature, 3) != temperature
 
 
 def test_table_of_the_mood(monkeypatch):

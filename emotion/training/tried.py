@@ -1,6 +1,6 @@
 """What was tried and left out, beside what ships, on the data on which it was chosen.
 
-``python -m emotion.training.tried speech|text|mood|face`` trains what each needs, from EMOTION_DATA, and prints a Markdown table.
+``python -m emotion.training.tried speech|text|calibration|mood|face`` trains what each needs, from EMOTION_DATA, and prints a Markdown table.
 """
 
 import copy
@@ -17,6 +17,7 @@ from sklearn.svm import SVC
 from torch import Tensor, nn
 
 from emotion.face import FaceCommittee, mirrored_logits, preprocess
+from emotion.fusion import calibrate
 from emotion.labels import LABELS, VALENCE
 from emotion.speech import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
 from emotion.text import TextRecogniser
@@ -176,6 +177,29 @@ def best_offsets(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return best
 
 
+# --- calibration of the text ---------------------------------------------------------------------------------------------
+
+
+def tried_calibration() -> list[dict[str, Any]]:
+    """Calibration errors of the text by the temperature that ships, and by one that is fitted on all held-out rows together."""
+    folder = export.data_file("text")
+    held = [e for e in text.examples_of(folder)[1] if e.label >= 0]
+    sets = sorted({text.set_of(e) for e in held})
+    parts = {f"{name}, held out": [e for e in held if text.set_of(e) == name] for name in sets}
+    parts |= {f"{name}, dev": datasets.load("text", name, folder, "dev") for name in ("goemotions", "meld")}
+    choice = bundled("text", DEFAULT_FILE)
+    model = TextRecogniser(choice)
+    logits = {name: model.logits([e.item for e in part]) for name, part in parts.items()}
+    truth = {name: np.array([e.label for e in part]) for name, part in parts.items()}
+    fitted_on = [name for name in parts if name.endswith("held out")]
+    together = loop.fit_temperature(*(np.concatenate([of[name] for name in fitted_on]) for of in (logits, truth)))
+    return [
+        {"temperature": f"{temperature:.3f}, {rule}"}
+        | {name: f"{metrics.calibration_error(calibrate(logits[name], temperature), truth[name]):.3f}" for name in parts}
+        for rule, temperature in (("of all sets (shipped)", choice.temperature), ("of all rows together", together))
+    ]
+
+
 # --- mood ----------------------------------------------------------------------------------------------------------------
 
 
@@ -260,8 +284,17 @@ def _figures(logits: np.ndarray, first: np.ndarray | None, examples: list[Exampl
     return {column: cell(figure) for column, figure in columns.items()}
 
 
+TABLES = {
+    "speech": tried_speech,
+    "text": tried_text,
+    "calibration": tried_calibration,
+    "mood": tried_mood,
+    "face": tried_face,
+}
+
+
 def main(argv: list[str] | None = None) -> int:
-    return run(__doc__, {"speech": tried_speech, "text": tried_text, "mood": tried_mood, "face": tried_face}, argv)
+    return run(__doc__, TABLES, argv)
 
 
 if __name__ == "__main__":
