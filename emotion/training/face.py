@@ -33,7 +33,7 @@ averaged; trained from scratch with a class-balanced loss and random views. A te
 calibration temperature. A face is read as it is and mirrored. Pictures that stand in another part too, mirrored or not, were left out of training.
 The target of 0.70 on FER2013 validation was not reached. On the held-out tenth (`python -m emotion.training.tried face`) each network
 alone has accuracy 0.690 and 0.689, both without the mirror image 0.689. Tried and left out: 24 more epochs of both toward the labels and
-the committee's own answers in equal parts, 0.695 (0.680-0.711) for 0.694 (0.677-0.711).""",
+the committee's own answers in equal parts, +0.001 (-0.006 to +0.008).""",
     data="FER2013 `train` (Goodfellow et al. 2013): 28,709 grey faces of 48 x 48 pixels from image search, labelled by one person each.",
     limits="""
 People agree with FER2013's labels in about two cases of three. The pictures show posed and exaggerated faces as search engines find
