@@ -65,18 +65,19 @@ class Prosody:
 def measure(samples: np.ndarray) -> Prosody:
     """Prosody of float32 (n,) mono samples at 16 kHz, any length; silence and an empty array give an unvoiced result."""
     framed = frames(samples)
-    level_db = 10 * np.log10(np.mean(np.square(framed), axis=1, dtype=np.float64) + 1e-12)
+    power = np.concatenate([np.mean(np.square(part), axis=1, dtype=np.float64) for part in _chunks(framed)])
+    level_db = 10 * np.log10(power + 1e-12)
     f0, aperiodicity = yin(framed)
     sounding = (level_db > level_db.max() - GATE_DB) & (level_db > SILENCE_DB)
     voiced = _steady(sounding & (aperiodicity < APERIODIC))
     f0 = np.where(voiced, _smooth(f0), 0.0).astype(np.float32)
     heard = f0[voiced]
     low, high = np.percentile(heard, (10, 90)) if len(heard) else (1.0, 1.0)
-    power = np.mean(10 ** (level_db[sounding] / 10)) if sounding.any() else 1e-12
+    loudness = np.mean(10 ** (level_db[sounding] / 10)) if sounding.any() else 1e-12
     return Prosody(
         f0=f0,
         level_db=level_db.astype(np.float32),
-        energy_db=float(10 * np.log10(power)),
+        energy_db=float(10 * np.log10(loudness)),
         pitch_hz=float(np.median(heard)) if len(heard) else None,
         spread=float(6 * np.log2(high / low)),
         voiced_share=float(voiced.sum() / sounding.sum()) if sounding.any() else 0.0,
@@ -108,8 +109,12 @@ def yin(framed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Equal to ``librosa.yin`` for the same frames, without its half minute of compilation on a fresh machine.
     """
-    parts = [_yin(framed[start : start + CHUNK].astype(np.float64)) for start in range(0, len(framed), CHUNK)]
+    parts = [_yin(part.astype(np.float64)) for part in _chunks(framed)]
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _chunks(framed: np.ndarray) -> list[np.ndarray]:
+    return [framed[start : start + CHUNK] for start in range(0, len(framed), CHUNK)]
 
 
 def _yin(framed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,6 +37,7 @@ STATES = 256  # width of the encoder's states
 STRIDE = 4  # frames from one moment that is read to the next
 ENCODED_AT_ONCE = 60 * SAMPLE_RATE // ENCODER_HOP  # frames of the encoder, a minute; a multiple of 2 STRIDE
 
+CHUNK = 500  # frames transformed at once, 10 s: memory stays small
 WINDOW, STEP = 200, 100  # frames: long recordings are read in windows of 4 s, every 2 s
 BATCH = 16
 MAX_STRETCHES = 750  # of attention in a reading: a minute at the full resolution of 0.08 s
@@ -68,26 +69,33 @@ def features(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Proso
     first, last = voiced_span(voice)
     samples, f0 = np.asarray(samples, np.float32)[first * HOP : last * HOP], voice.f0[first : last + 1]
     scaled = samples * min(10 ** ((LEVEL_DB - voice.energy_db) / 20), 1e3)
-    framed = torch.from_numpy(np.array(prosody.frames(scaled)))  # (t, 1024)
-    magnitude = torch.fft.rfft(framed * torch.hann_window(FRAME)).abs()  # (t, 513)
-    power = magnitude.square()
-    mel = decibels(power @ banks["mel"].T)
+    framed = prosody.frames(scaled)  # (t, 1024)
+    parts = [_spectral(framed[start : start + CHUNK], banks) for start in range(0, len(framed), CHUNK)]
+    mel, tones, contrast, level = (torch.cat(kind) for kind in zip(*parts, strict=True))
     mel = mel.clamp(min=float(mel.max()) - FLOOR_DB)
     mel = mel - mel.mean(dim=0)
     voiced = torch.from_numpy((f0 > 0).astype(np.float32))
     octaves = torch.from_numpy(np.log2(np.where(f0 > 0, f0, 150.0) / 150.0).astype(np.float32))
-    level = decibels(framed.square().mean(dim=1)).clamp(min=LEVEL_DB - FLOOR_DB)
     columns = [
         mel,
         mel @ _cosines().T,
-        chroma(power, banks["chroma"]),
-        spectral_contrast(magnitude),
+        tones,
+        contrast,
         zero_crossings(scaled)[:, None],
         octaves[:, None],
         voiced[:, None],
-        level[:, None],
+        level.clamp(min=LEVEL_DB - FLOOR_DB)[:, None],
     ]
     return torch.cat(columns, dim=1)
+
+
+def _spectral(framed: np.ndarray, banks: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of frames (t, 1024): mel bands in dB (t, 64), chroma (t, 12), spectral contrast (t, 7) and level in dB (t,)."""
+    sound = torch.from_numpy(np.array(framed))
+    magnitude = torch.fft.rfft(sound * torch.hann_window(FRAME)).abs()  # (t, 513)
+    power = magnitude.square()
+    mel, tones = decibels(power @ banks["mel"].T), chroma(power, banks["chroma"])
+    return mel, tones, spectral_contrast(magnitude), decibels(sound.square().mean(dim=1))
 
 
 def encoder_input(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Prosody | None = None) -> Tensor:
@@ -98,8 +106,8 @@ def encoder_input(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.
         10 ** ((ENCODER_LEVEL_DB - voice.energy_db) / 20), 1e3
     )
     sound = nn.functional.pad(torch.from_numpy(scaled), (ENCODER_FRAME // 2, ENCODER_FRAME // 2 + ENCODER_HOP))
-    power = torch.fft.rfft(sound.unfold(0, ENCODER_FRAME, ENCODER_HOP) * torch.hann_window(ENCODER_FRAME)).abs().square()
-    return power[: 2 * (last - first + 1)] @ banks["encoder"].T
+    framed, window = sound.unfold(0, ENCODER_FRAME, ENCODER_HOP)[: 2 * (last - first + 1)], torch.hann_window(ENCODER_FRAME)
+    return torch.cat([torch.fft.rfft(part * window).abs().square() @ banks["encoder"].T for part in framed.split(2 * CHUNK)])
 
 
 def decibels(power: Tensor) -> Tensor:
@@ -133,9 +141,10 @@ def spectral_contrast(magnitude: Tensor) -> Tensor:
 
 def zero_crossings(samples: np.ndarray) -> Tensor:
     """Share of sign changes in each frame, (t,)."""
-    padded = np.pad(samples, FRAME // 2, mode="edge" if len(samples) else "constant")
-    changed = np.diff(np.signbit(np.where(np.abs(padded) <= 1e-10, 0.0, padded)).astype(np.int8)) != 0
-    counted = np.concatenate([[0], np.cumsum(changed)])
+    negative = (
+        np.pad(samples, FRAME // 2, mode="edge" if len(samples) else "constant") < -1e-10
+    )  # what is nearer to 0 has no sign
+    counted = np.concatenate([np.zeros(1, np.int32), np.cumsum(negative[1:] != negative[:-1], dtype=np.int32)])
     starts = np.arange(1 + len(samples) // HOP) * HOP
     return torch.from_numpy(((counted[starts + FRAME - 1] - counted[starts]) / FRAME).astype(np.float32))
 

@@ -100,6 +100,14 @@ def test_the_model_answers_for_any_length(n):
     assert probabilities.shape == (1, 7) and probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
+def test_frames_are_transformed_a_few_at_a_time(scaled, monkeypatch):
+    banks = speech.filter_banks()
+    whole = speech.features(scaled, banks), speech.encoder_input(scaled, banks)
+    monkeypatch.setattr(speech, "CHUNK", 7)
+    for few, all_at_once in zip((speech.features(scaled, banks), speech.encoder_input(scaled, banks)), whole, strict=True):
+        torch.testing.assert_close(few, all_at_once, atol=1e-4, rtol=1e-4)
+
+
 def test_the_speaker_encoder_goes_on_from_minute_to_minute():
     torch.manual_seed(0)
     encoder, mel = SpeakerEncoder(), torch.rand(1, 2 * ENCODED_AT_ONCE + 38, ENCODER_MELS)
