@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
 from emotion.speech import SpeechRecogniser
 from emotion.training import checks, datasets, export, fusion, protocols, speech
@@ -49,10 +50,11 @@ def test_changes_of_a_text_keep_its_words():
 
 @pytest.fixture
 def few(monkeypatch, tmp_path):
-    """Two clips of an actor of each fold, two of one of EmoDB's, and networks that pass over them once."""
-    clips = [Example(f"03-01-0{3 + 2 * (i % 2)}-01-0{1 + i % 2}-01-{1 + 4 * (i // 2):02d}", spoken(1 + i % 2), (3, 0)[i % 2],
+    """Two clips of an actor of each fold, one of EmoDB's with two labels, and networks that pass over them once."""
+    labels = LABELS.index("happy"), LABELS.index("sad")
+    clips = [Example(f"03-01-0{3 + i % 2}-01-0{1 + i % 2}-01-{1 + 4 * (i // 2):02d}", spoken(1 + i % 2), labels[i % 2],
                      f"ravdess-{i // 2}") for i in range(10)]  # fmt: skip
-    clips += [Example(f"emodb-{i}", voice(150 + 100 * i, 0.8, vibrato=2.0), (3, 0)[i], "emodb-1") for i in range(2)]
+    clips += [Example(f"emodb-{i}", voice(150, 0.8, vibrato=2.0), labels[i], "emodb-1") for i in range(2)]
     monkeypatch.setenv("EMOTION_CHECKPOINTS", str(tmp_path))
     monkeypatch.setattr(speech, "corpus", lambda: clips)
     monkeypatch.setattr(speech, "pretrained_encoder", SpeechRecogniser(bundled("speech", DEFAULT_FILE)).network.encoder.eval)
@@ -80,7 +82,7 @@ def test_the_voices_are_read_under_each_condition_with_the_noise_taken_out_of_al
 
 def test_other_protocols_read_whom_they_have_not_heard(few):
     rows = protocols.speech_protocols()
-    assert [row["n"] for row in rows][1:] == [2, 2, 2]
+    assert [row["n"] for row in rows][1:] == [2, 2, 2] and rows[1]["accuracy"].startswith("0.500")
     for figure in (row[name] for row in rows[1:] for name in ("UAR", "accuracy")):  # drawn again, one speaker is the same one
         assert figure == "{0} ({0}-{0})".format(figure.split()[0])
 

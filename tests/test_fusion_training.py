@@ -54,6 +54,24 @@ def test_laws_of_other_ways_to_fuse():
     assert len(GRID) == 231 and all(abs(sum(shares) - 1) < 1e-9 for shares in GRID)
 
 
+def test_what_is_paired_by_label_is_known_by_what_it_was_made_of(monkeypatch):
+    def readings(offset):
+        """Three of each label, as sure of it as nothing else is that is read."""
+        labels = np.repeat(np.arange(7), 3)
+        sure = 0.5 + (offset + np.arange(21)) / 1000
+        rows = np.where(np.eye(7)[labels] > 0, sure[:, None], ((1 - sure) / 6)[:, None])
+        return rows, np.ones(21), labels, np.array([f"{value:.3f}" for value in sure])
+
+    held = {name: readings(30 * i) for i, name in enumerate(MODALITIES)}
+    monkeypatch.setattr(fusion, "_held_out_readings", lambda analyzer: held)
+    monkeypatch.setattr(fusion, "PER_LABEL", 10)
+    pairs, voices = fusion.label_pairs(None)
+    assert pairs.probabilities.shape == (70, 3, 7) and pairs.truth.tolist() == np.repeat(np.arange(7), 10).tolist()
+    sure = pairs.probabilities[np.arange(70), :, pairs.truth]
+    assert (pairs.groups == np.vectorize("{:.3f}".format)(sure)).all()
+    np.testing.assert_array_equal(voices.groups, held["speech"][3])
+
+
 def test_of_weights_that_are_as_good_the_nearest_to_the_usual_are_kept():
     sure = np.tile(np.eye(7)[:, None, :], (1, 3, 1))  # every modality is right
     people = np.arange(7).astype(str)

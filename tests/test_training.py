@@ -333,6 +333,8 @@ def test_retraining_on_a_folder_of_ones_own_and_using_it(tmp_path, capsys, monke
     assert cli.main(["evaluate", modality, "--dataset", "folder", str(data), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["n"] == 12 and figures["model"]["name"] == "mine" and not figures["model"]["calibrated"]
+    low, high = figures["intervals"]["mood_median_happy"]
+    assert low - 1e-3 <= figures["mood_medians"]["happy"] <= high + 1e-3 and (low < high or modality != "speech")
     assert np.sum(figures["confusion"]) == 12
 
 
