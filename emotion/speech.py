@@ -141,9 +141,8 @@ def spectral_contrast(magnitude: Tensor) -> Tensor:
 
 def zero_crossings(samples: np.ndarray) -> Tensor:
     """Share of sign changes in each frame, (t,)."""
-    negative = (
-        np.pad(samples, FRAME // 2, mode="edge" if len(samples) else "constant") < -1e-10
-    )  # what is nearer to 0 has no sign
+    padded = np.pad(samples, FRAME // 2, mode="edge" if len(samples) else "constant")
+    negative = padded < -1e-10  # what is nearer to 0 has no sign
     counted = np.concatenate([np.zeros(1, np.int32), np.cumsum(negative[1:] != negative[:-1], dtype=np.int32)])
     starts = np.arange(1 + len(samples) // HOP) * HOP
     return torch.from_numpy(((counted[starts + FRAME - 1] - counted[starts]) / FRAME).astype(np.float32))

@@ -37,8 +37,8 @@ GRID = tuple((i / STEP, j / STEP, (STEP - i - j) / STEP) for i in range(STEP + 1
 @dataclass(frozen=True)
 class Pairs:
     """Readings of the same moments. ``probabilities`` (n, 3, 7) and ``reliability`` (n, 3), modalities in the order of MODALITIES,
-    0 where one was absent; ``truth`` (n,) indices into LABELS; ``groups`` (n,) their speakers, or (n, 3) where
-    each is of another."""
+    0 where one was absent; ``truth`` (n,) indices into LABELS; ``groups`` (n,) the speakers, or (n, 3) where
+    the three readings of a row are of different ones."""
 
     probabilities: np.ndarray
     reliability: np.ndarray
