@@ -116,7 +116,9 @@ def test_the_answer_moves_and_stopping_gives_the_whole(open_page, app):
     canvases = (".wave", ".spectrum", ".moods", ".overlay")
     first = [picture_of(page, canvas) for canvas in canvases]
     page.wait_for_timeout(8000)
-    assert all(one != other for one, other in zip(first, [picture_of(page, canvas) for canvas in canvases], strict=True))
+    for canvas, was in zip(canvases, first, strict=True):  # at any one moment a face may be where it was then
+        moved = "([canvas, was]) => document.querySelector(`#live ${canvas}`).toDataURL() !== was"
+        page.wait_for_function(moved, arg=[canvas, was], timeout=ANSWER_MS)
     wait_for(page, "a.phrases.items.length")
     assert len(page.locator("#live .said").inner_text()) > 5
     shares = [float(text.rstrip("%")) for text in page.locator("#live .bar output").all_inner_texts()]
