@@ -216,13 +216,13 @@ class Analyzer:
                 for task in loading:
                     task.result()
             return engine
-        if role == "detector" and choice.source == "pip":
-            return None  # OpenCV's cascades, which face_finder knows
+        import cv2
         import torch
 
         from emotion.recognisers import load_recogniser
 
         torch.set_num_threads(1)  # the branches are what runs in parallel
+        cv2.setNumThreads(1)
         return load_recogniser(role, choice)
 
 

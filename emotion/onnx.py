@@ -2,34 +2,35 @@
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from emotion.face_finder import Detection, Sighting, shrunk
+from emotion.detection import Detection, Place, distinct, shrunk, square_cut
+from emotion.face_finder import Sighting
 from emotion.label_map import LabelMap
 from emotion.readings import Frame, InputError
 from emotion.recognisers import NOWHERE, FaceReader, coloured
-from emotion.weights import Choice
-
-LEAST_BYTES = 1024  # of a model; the pointer that stands for it in a repository of Git LFS has 130
+from emotion.weights import Choice, model_file
 
 # Where the features of a face belong in a picture of 112 x 112 for MobileFaceNet (opencv_zoo, facial_fer_model.py), in the order of
 # ``Detection.landmarks``.
 STANDARD = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
 STANDARD_SIDE = 112
+STANDARD_MOUTH_MIDDLE = np.vstack([STANDARD[:3], STANDARD[3:].mean(axis=0)])  # for detectors that do not tell its corners
 
 DETECT_SIDE = 640  # pixels of the longer side of the copy that is searched: YuNet misses faces far above 300
 SCORE = 0.7  # of a detection that counts
 OVERLAP = 0.3  # of two boxes, as a share of what they cover, above which they are one face
 MOST_FACES = 50
+CERTAIN = 0.9  # score that makes a face certain
+AROUND = 3.0  # side of what is searched for a face at its last place, in sides of the face
 
 
 class OnnxFace(FaceReader):
     """A classifier of square colour pictures, (x / 255 - 0.5) / 0.5, of which the choice tells ``labels`` and ``input_size``.
 
-    Faces are turned, scaled and moved so that their landmarks lie where the model expects them; a crop without any is only scaled.
+    Faces are turned, scaled and moved so that their landmarks lie where the model expects them.
     """
 
     def __init__(self, choice: Choice):
@@ -39,7 +40,7 @@ class OnnxFace(FaceReader):
         self.size = choice.input_size
         self.lock = threading.Lock()  # a network of OpenCV holds its input
         try:
-            self.network = cv2.dnn.readNetFromONNX(str(onnx_file(choice)))
+            self.network = cv2.dnn.readNetFromONNX(str(model_file(choice, ".onnx")))
             trial = self._outputs(np.full((self.size, self.size, 3), 128, np.uint8))
         except cv2.error as e:
             raise InputError(f"{choice.name} cannot be run: {e.err}") from e
@@ -51,12 +52,7 @@ class OnnxFace(FaceReader):
         return self._logits([cv2.resize(coloured(crop), (self.size, self.size)) for crop in crops])
 
     def see(self, frames: Sequence[Frame], sightings: Sequence[Sighting]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
-        faces = [
-            cv2.resize(sighting.crop, (self.size, self.size))
-            if sighting.landmarks is None
-            else aligned(frames[sighting.index].image, sighting.landmarks, self.size)
-            for sighting in sightings
-        ]
+        faces = [aligned(frames[sighting.index].image, sighting.landmarks, self.size) for sighting in sightings]
         return self._logits(faces), [NOWHERE] * len(faces)
 
     def _logits(self, faces: Sequence[np.ndarray]) -> np.ndarray:
@@ -81,12 +77,13 @@ class YuNet:
         self.info = choice.info
         self.lock = threading.Lock()  # the size of the picture is set before it is searched
         try:
-            self.network = cv2.FaceDetectorYN.create(str(onnx_file(choice)), "", (32, 32), SCORE, OVERLAP, MOST_FACES)
+            self.network = cv2.FaceDetectorYN.create(str(model_file(choice, ".onnx")), "", (32, 32), SCORE, OVERLAP, MOST_FACES)
             self.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as e:
             raise InputError(f"{choice.name} is no YuNet: {e.err}") from e
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
+    def detect(self, image: np.ndarray, thorough: bool = True) -> list[Detection]:
+        """Always thorough."""
         scale = min(1.0, DETECT_SIDE / max(image.shape[:2]))
         small = cv2.cvtColor(shrunk(image, scale), cv2.COLOR_RGB2BGR)
         with self.lock:
@@ -95,34 +92,27 @@ class YuNet:
         if rows is None:
             return []
         ratio = np.array(image.shape[1::-1]) / small.shape[1::-1]
-        return [
-            Detection((row[4:14].reshape(5, 2) * ratio).astype(np.float32), float(row[14]))
+        return distinct(
+            Detection((row[4:14].reshape(5, 2) * ratio).astype(np.float32), min(1.0, float(row[14]) / CERTAIN))
             for row in rows
             if np.isfinite(row).all()
-        ]
+        )
+
+    def look(self, image: np.ndarray, place: Place) -> Detection | None:
+        cut, left, top = square_cut(image, place.x, place.y, AROUND * place.side)
+        found = (detection.moved(left, top) for detection in self.detect(cut))
+        return next((detection for detection in found if detection.place.is_near(place)), None)
 
 
 def aligned(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
-    """The face of an RGB image, its landmarks (5, 2) brought to STANDARD by the closest similarity transform; (size, size, 3).
+    """The face of an RGB image, its landmarks brought to STANDARD by the closest similarity transform; (size, size, 3).
 
     As the model's authors do, the transform is fitted from the standard places to the landmarks; outside the image it is black.
     """
-    standard, wanted = (points @ (1, 1j) for points in (STANDARD * size / STANDARD_SIDE, landmarks.astype(np.float64)))
+    places = STANDARD if len(landmarks) == len(STANDARD) else STANDARD_MOUTH_MIDDLE
+    standard, wanted = (points @ (1, 1j) for points in (places * size / STANDARD_SIDE, landmarks.astype(np.float64)))
     spread = standard - standard.mean()
     turn = (spread.conj() @ (wanted - wanted.mean())) / (spread.conj() @ spread)  # a rotation and scaling, as a complex number
     shift = wanted.mean() - turn * standard.mean()
     to_image = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     return cv2.warpAffine(image, to_image, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-
-def onnx_file(choice: Choice) -> Path:
-    """The one ONNX file of a choice's folder. Raises InputError where there is none, or several, or a pointer in its place."""
-    files = sorted(choice.path.glob("*.onnx"))
-    if len(files) != 1:
-        names = ", ".join(file.name for file in files) or "none"
-        raise InputError(f"{choice.name} must come as one ONNX file; found: {names}.")
-    if files[0].stat().st_size < LEAST_BYTES:
-        raise InputError(
-            f"{files[0].name} of {choice.name} has {files[0].stat().st_size} bytes: a pointer to the model, not the model."
-        )
-    return files[0]

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from emotion import prosody
-from emotion.face_finder import Detector, Sighting, follow
+from emotion.detection import Detector
+from emotion.face_finder import Sighting, follow
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
@@ -39,6 +40,7 @@ LOADERS = {
     ("face", "transformers"): ("emotion.pretrained", "PretrainedFace"),
     ("face", "onnx"): ("emotion.onnx", "OnnxFace"),
     ("detector", "yunet"): ("emotion.onnx", "YuNet"),
+    ("detector", "blazeface"): ("emotion.blazeface", "BlazeFace"),
     ("text", "inference"): ("emotion.remote", "RemoteText"),
     ("speech", "inference"): ("emotion.remote", "RemoteSpeech"),
     ("face", "inference"): ("emotion.remote", "RemoteFace"),
@@ -215,11 +217,10 @@ class FaceReader(Recogniser):
         """Calibrated probabilities (7,) of one sighting, as ``read`` has them; ``frame`` is the one that it is in."""
         return self.calibrated(self.see([frame], [replace(sighting, index=0)])[0])[0]
 
-    def read(self, frames: Sequence[Frame], detector: Detector | None = None) -> FaceReading | None:
+    def read(self, frames: Sequence[Frame], detector: Detector) -> FaceReading | None:
         """The Reading of the most persistent face in sampled frames (one for a picture), or None when there is none.
 
         Frames count by how clearly they show the face; the reliability is the share of sampled frames that show it clearly.
-        Without a ``detector`` OpenCV's cascades look for faces.
         """
         track = follow(frames, detector)
         if not track.sightings:

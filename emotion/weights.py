@@ -31,7 +31,7 @@ LOADERS = {
     "text": ("emotion", "transformers", "inference"),
     "speech": ("emotion", "transformers", "inference"),
     "face": ("emotion", "transformers", "onnx", "inference"),
-    "detector": ("yunet",),
+    "detector": ("yunet", "blazeface"),
     "transcript": ("whisper", "inference"),
 }
 # Of the Hub's client, read when it is imported: what the environment says goes before.
@@ -42,8 +42,9 @@ HUB_DEFAULTS = {
     "HF_HUB_DOWNLOAD_TIMEOUT": "20",
     "DISABLE_SAFETENSORS_CONVERSION": "1",
 }
-WEIGHTS = (".safetensors", ".onnx")  # suffixes of files that hold weights, none of which can hold code
+WEIGHTS = (".safetensors", ".onnx", ".tflite")  # suffixes of files that hold weights, none of which can hold code
 FILES = (*WEIGHTS, ".json", ".txt")
+LEAST_BYTES = 1024  # of a model file; the pointer that stands for it in a repository of Git LFS has 130
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -180,6 +181,19 @@ def fill(network: "Module", state: dict[str, "Tensor"], folder: Path) -> None:
     if wrong:
         raise InputError(f"The weights in {folder} do not fit the network: {len(wrong)} tensors, {wrong[0]} for one.")
     network.load_state_dict(state)
+
+
+def model_file(choice: Choice, suffix: str) -> Path:
+    """The one file of a choice's folder with a suffix. Raises InputError where there is none, or several, or a pointer in its place."""
+    files = sorted(choice.path.glob(f"*{suffix}"))
+    if len(files) != 1:
+        names = ", ".join(file.name for file in files) or "none"
+        raise InputError(f"{choice.name} must come as one {suffix} file; found: {names}.")
+    if files[0].stat().st_size < LEAST_BYTES:
+        raise InputError(
+            f"{files[0].name} of {choice.name} has {files[0].stat().st_size} bytes: a pointer to the model, not the model."
+        )
+    return files[0]
 
 
 def config(folder: Path) -> dict[str, Any]:

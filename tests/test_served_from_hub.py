@@ -125,7 +125,7 @@ def test_each_fault_leaves_its_role_to_the_bundled_model_and_is_said(hub, settin
             later = answered_by(app.url, ASTRONAUT)
     finally:
         hub.heal()
-    own = {"text": "bundled", "speech": "bundled", "face": "bundled", "detector": "pip", "transcript": "pip"}
+    own = {"text": "bundled", "speech": "bundled", "face": "bundled", "detector": "bundled", "transcript": "pip"}
     assert {role: source for role, (source, _) in first.items()} == {role: source for role, (source, _) in later.items()} == own
 
 

@@ -79,6 +79,22 @@ def test_fer2013_parts(tmp_path):
     assert labels == {None: ["fear", "sad"], "train": ["happy"], "test": ["fear"]}
 
 
+def test_ferplus_has_the_label_of_fer2013_and_leaves_out_faces_without_one(tmp_path):
+    webp = cv2.imencode(".webp", picture(0), (cv2.IMWRITE_WEBP_QUALITY, 101))[1].tobytes()  # over 100: lossless
+    names = ["train/fer0000001.webp", "validation/fer0028710.webp", "validation/fer0028711.webp"]
+    folder = write_files(tmp_path, dict.fromkeys(names, webp))
+    rows = [f"{name},4,0,0,1,3,2,0,0,0,0,{label}" for name, label in zip(names, ("angry", "fear", ""), strict=True)]
+    header = "file,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF,fer2013"
+    (folder / "labels.csv").write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    found = {split: datasets.load("face", "ferplus", folder, split) for split in (None, "train", "validation")}
+    assert {split: [LABELS[e.label] for e in rows] for split, rows in found.items()} == {
+        None: ["fear"],
+        "train": ["angry"],
+        "validation": ["fear"],
+    }
+    assert np.array_equal(found["train"][0].item, picture(0)) and found["train"][0].id == names[0]
+
+
 def test_goemotions_counts_rows_that_map_to_one_label(tmp_path):
     file = tmp_path / "goemotions_dev.tsv"
     file.write_text('so glad\t17,13\ta\nhm\t27\tb\nmad and sad\t2,25\tc\n"quoted" cry\t16\td\n', "utf-8")

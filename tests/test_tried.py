@@ -8,12 +8,10 @@ import torch
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
-from emotion.readings import InputError
 from emotion.speech import ENCODER_MELS, N_FEATURES, STATES, SpeakerEncoder
-from emotion.training import datasets, face, metrics, speech, text, tried
+from emotion.training import datasets, metrics, speech, text, tried
 from emotion.training.datasets import Example
 from emotion.weights import DEFAULT_FILE, bundled
-from tests.test_training import picture
 
 NEUTRAL = LABELS.index("neutral")
 
@@ -22,8 +20,7 @@ NEUTRAL = LABELS.index("neutral")
 def folders(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTION_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("EMOTION_DATA", str(tmp_path))
-    for name in ("text", "fer2013"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "text").mkdir()
 
 
 def clip_name(actor, number, emotion):
@@ -141,32 +138,6 @@ def test_table_of_the_mood(monkeypatch):
     assert figures[-1] > figures[1]  # for a good surprise
 
 
-def test_table_of_the_face(monkeypatch):
-    chosen, held = ([Example(str(i), picture(i), i % 7, str(i)) for i in part] for part in (range(14), range(20, 160)))
-    monkeypatch.setattr(face, "examples_of", lambda path: (chosen, held, []))
-    monkeypatch.setattr(tried, "TAUGHT", replace(tried.TAUGHT, epochs=1, batch_size=14))
-    rows = tried.tried_face()
-    assert [list(row) for row in rows] == [["face", "n", "accuracy", "UAR"]] * 5 and {row["n"] for row in rows} == {140}
-    model = face.FaceRecogniser(bundled("face", DEFAULT_FILE))
-    right = metrics.report(model.predict([e.item for e in held]), np.array([e.label for e in held]))["accuracy"]
-    assert "shipped" in rows[0]["face"] and rows[0]["accuracy"].startswith(f"{right:.3f}")
-
-
-def test_targets_are_labels_and_answers_in_equal_parts(monkeypatch):
-    seen = []
-    monkeypatch.setattr(face, "fit_network", lambda *arguments: seen.append(arguments) or arguments[4])
-    chosen = [Example(str(i), picture(i), i % 7, str(i)) for i in range(14)]
-    committee = face.FaceCommittee.load(bundled("face", DEFAULT_FILE).path)
-    tried._taught(committee, chosen, [])
-    answers = torch.as_tensor(face.mirrored_logits(committee, face.preprocess([e.item for e in chosen]))).softmax(dim=1)
-    for number, (_, checkpoint, recipe, _, start, targets) in enumerate(seen):
-        assert recipe.seed == number and start is not committee.members[number] and checkpoint.name.startswith("face-taught")
-        torch.testing.assert_close(targets, (torch.eye(7)[[e.label for e in chosen]] + answers) / 2, atol=0.01, rtol=0)
-    assert len(seen) == 2
-
-
 def test_without_data_the_command_says_so(monkeypatch, capsys):
     monkeypatch.delenv("EMOTION_DATA")
     assert tried.main(["mood"]) == 1 and "EMOTION_DATA" in capsys.readouterr().err
-    with pytest.raises(InputError):
-        tried.tried_face()

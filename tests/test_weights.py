@@ -60,7 +60,7 @@ def test_the_projects_own_file_pins_what_it_takes_from_the_hub_and_ends_with_wha
 def test_bundled_files_are_small_and_hold_no_pickle():
     files = [file for file in (weights.ROOT / "emotion" / "models").rglob("*") if file.is_file()]
     assert all(file.stat().st_size < 10_000_000 for file in files) and sum(file.stat().st_size for file in files) < 64_000_000
-    assert {file.suffix for file in files} <= {".safetensors", ".json", ".md", ".onnx", ".svg"}
+    assert {file.suffix for file in files} <= {".safetensors", ".json", ".md", ".onnx", ".tflite", ".svg", ""}
 
 
 def names(choices, role, source):

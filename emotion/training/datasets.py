@@ -132,6 +132,14 @@ def _fer2013(source: Source, split: str | None) -> Iterator[Example]:
             yield Example(name, _grey(source.read(name)), LABELS.index(label), name)
 
 
+def _ferplus(source: Source, split: str | None) -> Iterator[Example]:
+    """FER2013 in its official pixels, with the set's own label; faces that could not be paired with one have none and are left out."""
+    for row in csv.DictReader(io.StringIO(source.read("labels.csv").decode("utf-8"))):
+        label = to_label(row["fer2013"])
+        if label and _wanted(PurePosixPath(row["file"]).parent.name, split):
+            yield Example(row["file"], _grey(source.read(row["file"])), LABELS.index(label), row["file"])
+
+
 def _grey(data: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
 
@@ -222,5 +230,9 @@ DATASETS: dict[str, dict[str, Callable[[Source, str | None], Iterator[Example]]]
         "folder": _folder((".txt",), lambda source, name: source.read(name).decode("utf-8").strip()),
     },
     "speech": {"ravdess": _ravdess, "emodb": _emodb, "folder": _folder(AUDIO_SUFFIXES, _any_sound)},
-    "face": {"fer2013": _fer2013, "folder": _folder(IMAGE_SUFFIXES, lambda source, name: _grey(source.read(name)))},
+    "face": {
+        "ferplus": _ferplus,
+        "fer2013": _fer2013,
+        "folder": _folder(IMAGE_SUFFIXES, lambda source, name: _grey(source.read(name))),
+    },
 }

@@ -1,6 +1,6 @@
 """What was tried and left out, beside what ships, on the data on which it was chosen.
 
-``python -m emotion.training.tried speech|text|calibration|mood|face`` trains what each needs, from EMOTION_DATA, and prints a Markdown table.
+``python -m emotion.training.tried speech|text|calibration|mood`` trains what each needs, from EMOTION_DATA, and prints a Markdown table.
 """
 
 import copy
@@ -10,18 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
-from emotion.face import FaceCommittee, mirrored_logits, preprocess
 from emotion.fusion import calibrate
 from emotion.labels import LABELS, VALENCE
 from emotion.speech import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
 from emotion.text import TextRecogniser
-from emotion.training import datasets, evaluation, export, face, loop, metrics, speech, text
+from emotion.training import datasets, evaluation, export, loop, metrics, speech, text
 from emotion.training.datasets import Example
 from emotion.training.experiments import of_states, run
 from emotion.weights import DEFAULT_FILE, bundled
@@ -32,8 +30,6 @@ CALM = 2  # as RAVDESS numbers it
 SEEDS = 3
 OFFSETS = np.arange(-20, 21) / 20  # logits
 SURPRISE = (-0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4, 0.6)  # valences
-# What smooths the targets is the committee's own doubt.
-TAUGHT = dataclasses.replace(face.RECIPE, epochs=24, learning_rate=1e-3, label_smoothing=0.0)
 
 
 # --- voice ---------------------------------------------------------------------------------------------------------------
@@ -218,39 +214,6 @@ def tried_mood() -> list[dict[str, Any]]:
     return rows
 
 
-# --- face ----------------------------------------------------------------------------------------------------------------
-
-
-def tried_face() -> list[dict[str, Any]]:
-    """Accuracy and UAR on the held-out tenth of FER2013's train."""
-    chosen, held, _ = face.examples_of(export.data_file("fer2013"))
-    committee = FaceCommittee.load(bundled("face", DEFAULT_FILE).path)
-    faces = preprocess([e.item for e in held])
-    members = [mirrored_logits(member, faces) for member in committee.members]
-    taught = [mirrored_logits(member, faces) for member in _taught(committee, chosen, held)]
-    logits = {
-        "committee of two, face and mirror image (shipped)": np.mean(members, axis=0),
-        "its first member alone": members[0],
-        "its second member alone": members[1],
-        "the committee without the mirror image": face.plain_logits(committee, faces),
-        f"{TAUGHT.epochs} more epochs toward the labels and the committee's answers in equal parts": np.mean(taught, axis=0),
-    }
-    return _table("face", logits, held, {"accuracy": "accuracy", "UAR": "uar"})
-
-
-def _taught(committee: FaceCommittee, chosen: list[Example], held: list[Example]) -> list[nn.Module]:
-    """Its members, each trained on toward the labels and the probabilities of the committee (Furlanello et al. 2018)."""
-    faces = preprocess([e.item for e in chosen])
-    # As mirrored_logits, but in bfloat16: 50,000 views a member.
-    answers = np.mean([face.logits(member, side) for member in committee.members for side in (faces, faces.flip(3))], axis=0)
-    targets = (loop.one_hot(np.array([e.label for e in chosen])) + torch.from_numpy(softmax(answers, axis=1))) / 2
-    taught = []
-    for number, member in enumerate(copy.deepcopy(committee.members)):
-        recipe = dataclasses.replace(TAUGHT, seed=number)
-        taught.append(face.fit_network(chosen, loop.checkpoint_for("face-taught", None, recipe), recipe, held, member, targets))
-    return taught
-
-
 # --- all -----------------------------------------------------------------------------------------------------------------
 
 
@@ -289,7 +252,6 @@ TABLES = {
     "text": tried_text,
     "calibration": tried_calibration,
     "mood": tried_mood,
-    "face": tried_face,
 }
 
 
