@@ -429,10 +429,11 @@ def _bounded(samples: np.ndarray, name: str) -> np.ndarray:
 
 def _packet_times(container: av.container.InputContainer) -> tuple[list[float], list[float]]:
     """Times in seconds of all frames, and of those that stand alone (key frames), without decoding any."""
-    start = _start(container)
+    stream, start = _pictures(container), _start(container)
+    tick = float(stream.time_base)
     times, keys = [], []
-    for packet in _packets(container, _pictures(container)):
-        time = _packet_time(packet, start)
+    for packet in _packets(container, stream):
+        time = _packet_time(packet, tick, start)
         if time is None or packet.size == 0:
             continue
         times.append(time)
@@ -441,9 +442,10 @@ def _packet_times(container: av.container.InputContainer) -> tuple[list[float], 
     return times, keys
 
 
-def _packet_time(packet: av.Packet, start: float) -> float | None:
+def _packet_time(packet: av.Packet, tick: float, start: float) -> float | None:
+    """Seconds after ``start``. ``tick``: the track's time base in seconds, a float, as fractions cost more than reading the packet."""
     stamp = packet.pts if packet.pts is not None else packet.dts
-    return None if stamp is None else max(0.0, float(stamp * packet.time_base) - start)
+    return None if stamp is None else max(0.0, stamp * tick - start)
 
 
 def _slot(time: float, interval: float) -> int:
@@ -453,10 +455,10 @@ def _slot(time: float, interval: float) -> int:
 def _sampled(container: av.container.InputContainer, interval: float, wanted: set[float], skip: str) -> tuple[Frame, ...]:
     """The first frame in every stretch of ``interval`` seconds. Of packets that are not of the ``wanted`` times, libav may ``skip`` some."""
     stream, start = _pictures(container), _start(container)
-    aspect = float(stream.sample_aspect_ratio or 1)
+    aspect, tick = float(stream.sample_aspect_ratio or 1), float(stream.time_base)
     stream.thread_type = "AUTO"
     frames, last = [], -1
-    for frame in _decoded(container, stream, lambda packet: "DEFAULT" if _packet_time(packet, start) in wanted else skip):
+    for frame in _decoded(container, stream, lambda packet: "DEFAULT" if _packet_time(packet, tick, start) in wanted else skip):
         time = max(0.0, frame.time - start) if frame.time is not None else 0.0
         if _slot(time, interval) > last and len(frames) < MAX_FRAMES:
             frames.append(Frame(time, _upright_rgb(frame, aspect)))
