@@ -6,11 +6,11 @@ Files are untrusted: what they are is read from their bytes, never from their na
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain
+from itertools import chain, groupby
 from typing import BinaryIO
 
 import av
@@ -38,6 +38,8 @@ IMAGE_SIDE = 1280  # pixels, longer side of a picture: faces in a group photo st
 # Demuxers that libav may use. Playlists and scripts (hls, concat, sdp, image2 ...) name other files and are not among them.
 CONTAINERS = "wav,w64,aiff,mp3,aac,flac,ogg,mov,matroska,avi"
 ESTIMATED = {"mp3", "aac"}  # containers without a duration, for which libav guesses one from the first bit rate it sees
+
+BLOCK_FRAMES = 16  # of sound, mixed and resampled at once: 0.3 s of the usual 1,024 samples, 32 MB of flac's 65,535 x 8
 
 # 128 taps (libswresample's default is 32): from 48 kHz, flat to 7.6 kHz, and what lies above 8.2 kHz comes out 95 dB down.
 RESAMPLING = {"filter_size": "128", "cutoff": "0.98"}
@@ -93,7 +95,7 @@ def decode_audio(path: str | os.PathLike) -> np.ndarray:
         if first is None:
             raise InputError(f"{name} has a sound track, but no sound can be decoded from it.")
         lead = min(max(0.0, (first.time or 0.0) - _start(container)), MAX_DURATION_S)
-        blocks = _resampled(_mono(frame, name) for frame in _countable(chain([first], frames)))
+        blocks = _resampled(_mono(_countable(chain([first], frames)), name))
         silence = np.zeros(round(lead * SAMPLE_RATE), np.float32)
         return _bounded(np.concatenate([*_limited(chain([silence], blocks), name)]), name)
 
@@ -143,11 +145,16 @@ def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
         if end > MAX_DURATION_S:
             raise _too_long(name, end)
         interval = max(1 / FRAME_RATE, end / (MAX_FRAMES - 0.5))  # so that the last frame still has a slot
-        # Where every slot has a frame that stands alone, decoding only those takes seconds for 10 minutes of video.
-        only_keys = {_slot(time, interval) for time in keys} == {_slot(time, interval) for time in times}
+        firsts = {_slot(time, interval): time for time in sorted(times, reverse=True)}
+        if {_slot(time, interval) for time in keys} == firsts.keys():
+            # Every slot has a frame that stands alone: decoding only those takes seconds for 10 minutes of video.
+            wanted, skip = set(), "NONKEY"
+        else:
+            # What no other frame is made from need not be decoded where it is not wanted: up to half of a file with B-frames.
+            wanted, skip = set(firsts.values()), "NONREF"
         file.seek(0)
         with _container(file, name) as container:
-            frames = _sampled(container, interval, only_keys)
+            frames = _sampled(container, interval, wanted, skip)
     if not frames:
         raise InputError(f"{name} has a video track, but no frame can be decoded from it.")
     return frames
@@ -296,10 +303,14 @@ def _packets(container: av.container.InputContainer, stream: av.stream.Stream) -
         return
 
 
-def _decoded(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.AudioFrame | av.VideoFrame]:
-    """Frames of one track in order of time; those that are damaged are left out."""
+def _decoded(
+    container: av.container.InputContainer, stream: av.stream.Stream, skip: Callable[[av.Packet], str] | None = None
+) -> Iterator[av.AudioFrame | av.VideoFrame]:
+    """Frames of one track in order of time; those that are damaged are left out, and those that libav is told to ``skip``."""
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     for packet in _packets(container, stream):
+        if skip is not None:
+            stream.codec_context.skip_frame = skip(packet)
         try:
             yield from packet.decode()
         except av.FFmpegError:
@@ -316,20 +327,28 @@ def _countable(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
         if frame.layout.nb_channels < 8 or not frame.format.is_planar:
             yield frame
             continue
-        if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
+        if form != (form := _form(frame)):
             converter = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
         yield from converter.resample(frame)
 
 
-def _mono(frame: av.AudioFrame, name: str) -> tuple[np.ndarray, int]:
-    """Samples of a decoded frame as float32 (n,) and their rate in Hz.
+def _mono(frames: Iterable[av.AudioFrame], name: str) -> Iterator[tuple[np.ndarray, int]]:
+    """Samples of decoded frames in blocks of float32 (n,), and their rate in Hz.
 
     The mean is taken here: in floating point libswresample would mix stereo 3 dB louder, and it leaves out bass channels.
     """
-    channels = frame.layout.nb_channels
-    samples = _as_float(frame.to_ndarray())  # (channels, n) planar, (1, n * channels) packed
-    samples = samples if frame.format.is_planar else samples.reshape(-1, channels).T
-    return samples.mean(axis=0), _rate(frame.sample_rate, name)
+    for _, block in groupby(enumerate(frames), key=lambda item: (item[0] // BLOCK_FRAMES, *_form(item[1]))):
+        alike = [frame for _, frame in block]
+        rate = _rate(alike[0].sample_rate, name)
+        planar, channels = alike[0].format.is_planar, alike[0].layout.nb_channels
+        joined = np.concatenate([frame.to_ndarray() for frame in alike], axis=1)  # (channels, n) planar, (1, n * channels) packed
+        samples = _as_float(joined if planar else joined.reshape(-1, channels).T)
+        yield samples.mean(axis=0), rate
+
+
+def _form(frame: av.AudioFrame) -> tuple[str, str, int]:
+    """What the numbers of a frame mean: frames of one form can be joined."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
@@ -411,31 +430,35 @@ def _bounded(samples: np.ndarray, name: str) -> np.ndarray:
 def _packet_times(container: av.container.InputContainer) -> tuple[list[float], list[float]]:
     """Times in seconds of all frames, and of those that stand alone (key frames), without decoding any."""
     stream, start = _pictures(container), _start(container)
+    tick = float(stream.time_base)
     times, keys = [], []
     for packet in _packets(container, stream):
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is None or packet.size == 0:
+        time = _packet_time(packet, tick, start)
+        if time is None or packet.size == 0:
             continue
-        time = max(0.0, float(stamp * packet.time_base) - start)
         times.append(time)
         if packet.is_keyframe and not packet.is_corrupt:
             keys.append(time)
     return times, keys
 
 
+def _packet_time(packet: av.Packet, tick: float, start: float) -> float | None:
+    """Seconds after ``start``. ``tick``: the track's time base in seconds, a float, as fractions cost more than reading the packet."""
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    return None if stamp is None else max(0.0, stamp * tick - start)
+
+
 def _slot(time: float, interval: float) -> int:
     return int((time + 1e-3) / interval)  # 1 ms: webm and mkv round times to it
 
 
-def _sampled(container: av.container.InputContainer, interval: float, only_keys: bool) -> tuple[Frame, ...]:
-    """The first frame in every stretch of ``interval`` seconds."""
+def _sampled(container: av.container.InputContainer, interval: float, wanted: set[float], skip: str) -> tuple[Frame, ...]:
+    """The first frame in every stretch of ``interval`` seconds. Of packets that are not of the ``wanted`` times, libav may ``skip`` some."""
     stream, start = _pictures(container), _start(container)
-    aspect = float(stream.sample_aspect_ratio or 1)
+    aspect, tick = float(stream.sample_aspect_ratio or 1), float(stream.time_base)
     stream.thread_type = "AUTO"
-    if only_keys:
-        stream.codec_context.skip_frame = "NONKEY"
     frames, last = [], -1
-    for frame in _decoded(container, stream):
+    for frame in _decoded(container, stream, lambda packet: "DEFAULT" if _packet_time(packet, tick, start) in wanted else skip):
         time = max(0.0, frame.time - start) if frame.time is not None else 0.0
         if _slot(time, interval) > last and len(frames) < MAX_FRAMES:
             frames.append(Frame(time, _upright_rgb(frame, aspect)))

@@ -21,6 +21,8 @@ from typing import Any
 
 from pebble import ProcessFuture, ProcessPool
 
+from emotion.shared_memory import Place, SharedMemory, dumps
+
 log = logging.getLogger(__name__)
 
 MAX_WORKERS = 2  # sound and frames of one video, or the recordings of two visitors; more would only share the same few cores
@@ -68,8 +70,8 @@ class Workers:
             raise ValueError(f"{function} is part of __main__, which workers do not import: it must be in a module.")
         task = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
         with self._lock:
-            pool = self._running_pool()
-            outcome = _Outcome(pool, pool.schedule(_run, (task, timeout), timeout=timeout), timeout)
+            pool, memory = self._running_pool(), SharedMemory()
+            outcome = _Outcome(pool, pool.schedule(_run, (task, timeout, memory.place), timeout=timeout), timeout, memory)
             self._outcomes.add(outcome)
         return outcome
 
@@ -123,14 +125,14 @@ class Workers:
 class _Outcome(Future):
     """The caller's end of a task: settled once, by the worker's answer, the worker's end, the time limit or the pool's."""
 
-    def __init__(self, pool: ProcessPool, task: ProcessFuture, timeout: float):
+    def __init__(self, pool: ProcessPool, task: ProcessFuture, timeout: float, memory: SharedMemory):
         super().__init__()
-        self.pool, self._task, self._timeout = pool, task, timeout
+        self.pool, self._task, self._timeout, self._memory = pool, task, timeout, memory
         self._settling = threading.Lock()  # taken once and never released
         self._timer = threading.Timer(timeout + QUEUE_S, self._give_up)
         self._timer.daemon = True
         self._timer.start()
-        task.add_done_callback(self._settle)
+        task.add_done_callback(self._done)
 
     def cancel(self) -> bool:
         cancelled = super().cancel()
@@ -150,6 +152,12 @@ class _Outcome(Future):
         else:
             self.set_exception(error)
 
+    def _done(self, task: ProcessFuture) -> None:
+        try:
+            self._settle(task)
+        finally:
+            self._memory.close()
+
     def _settle(self, task: ProcessFuture) -> None:
         if task.cancelled():
             return self.finish(error=WorkerError("The task was stopped."))
@@ -162,7 +170,7 @@ class _Outcome(Future):
             failure.__cause__ = error
             return self.finish(error=failure)
         try:
-            result, error = pickle.loads(task.result())
+            result, error = self._memory.loads(*task.result())
         except Exception as e:
             result, error = None, WorkerError(f"The worker's answer cannot be unpickled: {e}.")
         return self.finish(result, error)
@@ -205,8 +213,8 @@ def _end_after(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _run(task: bytes, timeout: float) -> bytes:
-    """Runs a pickled (function, arguments); returns a pickled (result, error).
+def _run(task: bytes, timeout: float, place: Place | None) -> tuple[bytes, tuple[int, ...]]:
+    """Runs a pickled (function, arguments); returns a (result, error) as ``shared_memory.dumps`` does.
 
     Pickled here and not by pebble, whose pool breaks on what cannot be unpickled.
     """
@@ -215,13 +223,13 @@ def _run(task: bytes, timeout: float) -> bytes:
         function, args = pickle.loads(task)
         result = function(*args)
     except BaseException as error:
-        return _pickled_error(error)
+        return _pickled_error(error), ()
     finally:
         _end_after(0)
     try:
-        return pickle.dumps((result, None), pickle.HIGHEST_PROTOCOL)
+        return dumps((result, None), place)
     except Exception as e:
-        return _pickled_error(WorkerError(f"The result, a {type(result).__name__}, cannot be pickled: {e}."))
+        return _pickled_error(WorkerError(f"The result, a {type(result).__name__}, cannot be pickled: {e}.")), ()
 
 
 def _pickled_error(error: BaseException) -> bytes:

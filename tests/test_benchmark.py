@@ -1,26 +1,29 @@
-"""The benchmark runs and names every branch and model; its figures are printed, not judged."""
+"""The benchmark makes its clip, runs, and names all that it times; its figures are printed, not judged."""
 
 import sys
 
+from emotion import media
 from emotion.training import benchmark
-from tests.clips import spoken_video
 
 
-def test_every_branch_and_model_is_timed(tmp_path, monkeypatch, capsys):
-    clip = spoken_video(tmp_path / "clip.mp4")
-    monkeypatch.setattr(sys, "argv", ["benchmark", str(clip), "--runs", "1"])
+def test_every_stage_branch_and_model_is_timed_beside_plain_decoding(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--runs", "1"])
     benchmark.main()
-    said = capsys.readouterr().out
-    assert [line.split()[0] for line in said.splitlines()] == [
-        "text",
-        "voice",
-        "face",
-        "together",
-        "ratio",
-        "text,",
-        "voice,",
-        "voice,",
-        "face",
-        "face,",
+    lines = capsys.readouterr().out.splitlines()
+    alone = ["plain decoding", "sound decoded", "frames decoded", "text", "voice", "face", "together"]
+    assert [line[:16].strip() for line in lines[:7]] == alone
+    within = [line.split()[0] for line in lines if "within together" in line]
+    assert {*within} == {"media", "transcript", "text", "speech", "face", "total"}
+    assert [line.split(" of the ")[1].split(" (")[0] for line in lines if line.startswith("ratio")] == [
+        "slowest branch",
+        "plain decoding",
     ]
-    assert said.count(" ms ") == 9
+    assert len([line for line in lines if "on one core" in line]) == 5
+
+
+def test_the_clip_that_is_made_is_ten_seconds_with_sound(tmp_path):
+    path = benchmark._made(tmp_path / "clip.mp4")
+    found = media.probe(path)
+    assert found.kind == "video" and found.has_audio and round(found.duration, 1) == benchmark.SECONDS
+    frames = media.decode_frames(path)
+    assert len(frames) == benchmark.SECONDS * media.FRAME_RATE and frames[0].image.shape == (480, 640, 3)

@@ -259,6 +259,32 @@ def test_a_long_video_is_sampled_evenly_over_its_whole_length(tmp_path, gop):
     assert [frame.image.mean() for frame in frames] == pytest.approx(20 + times * 2, abs=4)
 
 
+def test_what_is_not_sampled_is_not_decoded_where_nothing_is_made_from_it(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    pattern = cv2.resize(rng.integers(0, 256, (12, 16, 3), np.uint8), (160, 120))
+    path = write_media(tmp_path / "a.mp4", [np.roll(pattern, 3 * i, axis=1) for i in range(60)], 30, vcodec="libx264", gop=1000)
+    some, decoded = decoded_frames(path, monkeypatch)
+    every, all_decoded = decoded_frames(path, monkeypatch, skipping=False)
+    assert all_decoded == 60 and decoded < 50
+    assert [frame.time for frame in some] == [frame.time for frame in every]
+    assert all((one.image == other.image).all() for one, other in zip(some, every, strict=True))
+
+
+def decoded_frames(path, monkeypatch, skipping=True):
+    """The sampled frames, and how many were decoded for them."""
+    decoded = []
+
+    def counted(container, stream, skip):
+        for frame in whole(container, stream, skip if skipping else None):
+            decoded.append(frame.time)
+            yield frame
+
+    whole = media._decoded
+    with monkeypatch.context() as patch:
+        patch.setattr(media, "_decoded", counted)
+        return media.decode_frames(path), len(decoded)
+
+
 def test_a_recording_without_duration_and_without_its_end(tmp_path):
     path = write_media(tmp_path / "a.webm", grey_frames(50), sound=tone(seconds=5), vcodec="libvpx", acodec="libopus", live="1")
     assert media.probe(path) == media.Probe("video", has_audio=True, has_video=True, duration=None)

@@ -256,6 +256,35 @@ def test_an_example_is_answered_in_one_click_and_says_why(open_page):
     assert page.locator("#transcript textarea").input_value() == examples.SENTENCES[0]
 
 
+PLAYED = """
+async (address) => {
+  const video = Object.assign(document.createElement("video"), { src: address, muted: true });
+  await new Promise((ready, failed) => { video.onloadeddata = ready; video.onerror = () => failed(video.error.message) });
+  await video.play();
+  while (video.currentTime < 0.2) await new Promise((again) => setTimeout(again, 50));
+  return video.duration;
+}
+"""
+
+
+def test_the_film_is_read_in_words_voice_and_face_and_lies_in_the_upload_tab(open_page, app):
+    before, page = app.answers(), open_page()
+    page.locator("#example_film").click()
+    answered(page)
+    assert "most likely happy" in re.sub(r"\s+", " ", page.locator("#headline h2").inner_text())
+    for name in ("text", "speech", "face"):
+        assert "Not part of this answer" not in page.locator(f"#part-{name}").inner_text()
+    assert page.locator("#frames img").count() > 1
+    assert "see you again" in page.locator("#transcript textarea").input_value().lower()
+    assert page.locator("#upload-analyse").is_visible() and "film" in page.locator("#upload").inner_text()
+    assert page.evaluate(PLAYED, page.locator("#upload a").get_attribute("href")) == pytest.approx(4.8, abs=0.1)
+    assert app.answers() == before + 1  # it is handed in once
+
+
+def test_the_page_says_in_every_language_that_the_film_is_made():
+    assert all("NASA" in wording.examples(texts.Say(language)) for language in texts.LANGUAGES)
+
+
 def test_the_last_of_two_that_are_handed_in_is_what_the_page_shows(open_page):
     page = open_page()
     page.locator("#example_turn").click()

@@ -47,6 +47,21 @@ def test_results_arguments_and_arrays_come_back(pool):
     assert pool.submit(os.getpid, timeout=5).result() != os.getpid()
 
 
+def test_no_file_stays_open_after_a_task(pool):
+    def run():
+        pool.submit(echo, np.zeros(1_000_000), timeout=20).result()
+        for function, error in ((end_process, workers.WorkerError), (raise_odd, workers.WorkerError), (hang, TimeoutError)):
+            with pytest.raises(error):
+                pool.submit(function, timeout=0.3).result()
+        pool.submit(hang, timeout=20).cancel()
+
+    def memories():
+        return sum("memfd:result" in os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd"))
+
+    run()
+    assert wait_until(lambda: memories() == 0)
+
+
 def test_tasks_run_side_by_side(pool):
     futures = [pool.submit(meet, timeout=20) for _ in range(2)]
     (start_a, end_a, pid_a), (start_b, end_b, pid_b) = (future.result() for future in futures)

@@ -53,7 +53,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
             info=static("spoken_language_info"),
             elem_id="language",
         )
-        sources += examples.build()
+        sources += examples.build(tabs, next(source.component for source in sources if source.name == "upload"))
         panel = ResultPanel(analyzer)
         Session(analyzer, panel, language).listen(sources)
         settings.restore(page, tabs, panel.sliders, trouble)

@@ -8,7 +8,7 @@ import gradio as gr
 from emotion.page.answering import Source
 from emotion.page.texts import Say, static
 
-CLIPS = ("turn", "report")  # examples/README.md says how they were made
+CLIPS = {"film": "film.mp4", "turn": "turn.ogg", "report": "report.ogg"}  # examples/README.md says how they were made
 SENTENCES = (  # in the language that the words are read in
     "I couldn't be happier!",
     "The food was great, but the service was awful.",
@@ -28,20 +28,33 @@ def _quoted(sentence: str) -> Callable[[Say], str]:
 BLOCKS = {f"example_sentence_{number}": _quoted(sentence) for number, sentence in enumerate(SENTENCES)}
 
 
-def build() -> list[Source]:
-    """A row of buttons; each hands in what it says."""
+def build(tabs: gr.Tabs, upload: gr.File) -> list[Source]:
+    """A row of buttons; each hands in what it says. A clip lies in the Upload tab then, where it can be had."""
     sources = []
     with gr.Row(elem_id="examples"):
         gr.HTML(static("block_examples"), padding=False, min_width=120)
-        for clip in CLIPS:
-            path = str(files(__package__) / "examples" / f"{clip}.ogg")
-            sources.append(_source(f"example_{clip}", _clip(clip), path, "audio"))
+        for name, file in CLIPS.items():
+            button, path = _button(f"example_{name}"), str(files(__package__) / "examples" / file)
+            sources.append(_source(button, _clip(name), path, "video"))  # sound alone is a video without pictures
+            _fill(button, tabs, upload, path)
         for (name, title), sentence in zip(BLOCKS.items(), SENTENCES, strict=True):
-            sources.append(_source(name, title, sentence, "text"))
+            sources.append(_source(_button(name), title, sentence, "text"))
     return sources
 
 
-def _source(name: str, title: Callable[[Say], str], value: str, argument: str) -> Source:
-    button = gr.Button(static(name), size="sm", elem_id=name, min_width=60)
-    held, path = gr.State(value), argument == "audio"
+def _button(name: str) -> gr.Button:
+    return gr.Button(static(name), size="sm", elem_id=name, min_width=60)
+
+
+def _source(button: gr.Button, title: Callable[[Say], str], value: str, argument: str) -> Source:
+    held, path = gr.State(value), argument == "video"
     return Source("example", held, [button.click], lambda value: {argument: value}, "no_answer_yet", path=path, title=title)
+
+
+def _fill(button: gr.Button, tabs: gr.Tabs, upload: gr.File, path: str) -> None:
+    """Opens the Upload tab with the clip in it: setting a value is no upload, so it is not handed in a second time."""
+
+    def filled() -> tuple[gr.Tabs, str]:
+        return gr.Tabs(selected="upload"), path
+
+    button.click(filled, None, [tabs, upload], queue=False, show_progress="hidden", api_visibility="private")

@@ -1,44 +1,79 @@
-"""Times the branches of an analysis, each alone and all together: python -m emotion.training.benchmark CLIP [--runs N]
+"""Times an analysis and its branches beside plain decoding: python -m emotion.training.benchmark [CLIP] [--runs N]
 
 A branch is a chain from the file to its reading: sound, speech to text, text; sound, voice; pictures, face. Side by side they should
-take little longer than the slowest one alone.
+take little longer than the slowest one alone. Plain decoding is PyAV's ``for _ in container.decode(): pass``, each time in a newly
+opened file: what the clip costs whoever does nothing with it. Without a CLIP one of 10 s is made of the page's example.
 """
 
 import argparse
+import itertools
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
 
+import av
 import numpy as np
 import torch
 
 import emotion
 from emotion import media
-from emotion.analyzer import Analyzer
+from emotion.analyzer import MEDIA_TIMEOUT_S, Analyzer
 from emotion.face import preprocess
+from emotion.training import film
+
+SECONDS = 10  # of the clip that is made
+PLAIN, BRANCHES = "plain decoding", ("text", "voice", "face")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m emotion.training.benchmark", description=__doc__.splitlines()[0])
-    parser.add_argument("clip", help="a video with a face and speech")
+    parser.add_argument(
+        "clip", nargs="?", help="a video with a face and speech; without one, 10 s are made of the page's example"
+    )
     parser.add_argument("--runs", type=int, default=7)
     arguments = parser.parse_args()
-    analyzer = emotion.load("bundled")
-    analyzer.analyze(video=arguments.clip)  # models and workers are loaded
-    branches = _branches(analyzer, arguments.clip)
-    rounds = []
-    for _ in range(arguments.runs):  # in turn, so that all see the machine in the same moods
-        alone = {name: _seconds(branch) for name, branch in branches.items()}
-        rounds.append({**alone, "together": _seconds(lambda: analyzer.analyze(video=arguments.clip))})
+    with tempfile.TemporaryDirectory() as folder:
+        clip = arguments.clip or _made(Path(folder) / "clip.mp4")
+        analyzer = emotion.load("bundled")
+        analyzer.analyze(video=clip)  # models and workers are loaded
+        _time_analysis(analyzer, clip, arguments.runs)
+        torch.set_num_threads(1)
+        for name, read in _models(analyzer, clip).items():
+            read()
+            print(f"{name:28} {statistics.median(_seconds(read) for _ in range(15)) * 1000:8.1f} ms on one core (median of 15)")
+        analyzer.close()
+
+
+def _made(path: Path) -> str:
+    """A clip of the page's example, 640 x 480 with 30 frames/s and sound: its pictures forth and back, its words again and again."""
+    example = str(files("emotion.page") / "examples" / "film.mp4")
+    with av.open(example) as container:
+        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    there_and_back = itertools.islice(itertools.cycle(images + images[::-1]), SECONDS * film.RATE)
+    said, length = media.decode_audio(example), SECONDS * media.SAMPLE_RATE
+    said = np.tile(said, length // len(said))
+    film.write(path, there_and_back, np.pad(said, (0, length - len(said))))
+    return str(path)
+
+
+def _time_analysis(analyzer: Analyzer, clip: str, runs: int) -> None:
+    """Prints the times of plain decoding, of the analysis and of its branches and stages, and what one is of the other."""
+    rounds, stages = [], []
+    for _ in range(runs):  # in turn, so that all see the machine in the same moods
+        timed = {name: _seconds(run) for name, run in _alone(analyzer, clip).items()}
+        start = time.perf_counter()
+        stages.append(analyzer.analyze(video=clip).timings_ms)
+        rounds.append({**timed, "together": time.perf_counter() - start})
     for name in rounds[0]:
-        print(f"{name:10} {statistics.median(r[name] for r in rounds) * 1000:8.0f} ms (median of {arguments.runs})")
-    ratios = [r["together"] / max(r[name] for name in branches) for r in rounds]
-    print(f"{'ratio':10} {statistics.median(ratios):8.2f} of the slowest branch (median; {min(ratios):.2f} to {max(ratios):.2f})")
-    torch.set_num_threads(1)
-    for name, read in _models(analyzer, arguments.clip).items():
-        read()
-        print(f"{name:28} {statistics.median(_seconds(read) for _ in range(15)) * 1000:8.1f} ms on one core (median of 15)")
-    analyzer.close()
+        print(f"{name:16} {statistics.median(r[name] for r in rounds) * 1000:8.0f} ms (median of {runs})")
+    for name in stages[0]:
+        print(f"  {name:14} {statistics.median(stage[name] for stage in stages):8.0f} ms within together")
+    for name, others in (("slowest branch", BRANCHES), ("plain decoding", [PLAIN])):
+        ratios = [r["together"] / max(r[other] for other in others) for r in rounds]
+        print(f"{'ratio':16} {statistics.median(ratios):8.2f} of the {name} (median; {min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def _models(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
@@ -58,20 +93,35 @@ def _models(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def _branches(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
-    def decoded(function: Callable):
-        return analyzer._workers.submit(function, clip, timeout=60).result()
+def _alone(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
+    """What is timed alone: plain decoding, each half of the decoding in a worker, and each branch."""
+
+    def decoded(function: Callable) -> object:
+        return analyzer._workers.submit(function, clip, timeout=MEDIA_TIMEOUT_S).result()
 
     def words() -> object:
         engine = analyzer.serving("transcript").model
         said = analyzer.transcribed(decoded(media.decode_audio), "en", engine)
         return said and analyzer.text.read(said.text, said.confidence, said.segments)
 
+    def voice() -> object:
+        return analyzer.speech.read(decoded(media.decode_audio))
+
+    def face() -> object:
+        return analyzer.face.read(decoded(media.decode_frames), analyzer.serving("detector").model)
+
     return {
-        "text": words,
-        "voice": lambda: analyzer.speech.read(decoded(media.decode_audio)),
-        "face": lambda: analyzer.face.read(decoded(media.decode_frames), analyzer.serving("detector").model),
+        PLAIN: lambda: _decode(clip),
+        "sound decoded": lambda: decoded(media.decode_audio),
+        "frames decoded": lambda: decoded(media.decode_frames),
+        **dict(zip(BRANCHES, (words, voice, face), strict=True)),
     }
+
+
+def _decode(clip: str) -> None:
+    with av.open(clip) as container:
+        for _ in container.decode():
+            pass
 
 
 def _seconds(function: Callable[[], object]) -> float:
