@@ -15,7 +15,7 @@ import emotion
 from emotion import figures, prosody, weights
 from emotion.analyzer import Analyzer
 from emotion.labels import LABELS, MODALITIES, to_label
-from emotion.readings import InputError
+from emotion.readings import HEARD, InputError
 from emotion.recognisers import voice_reliability
 from emotion.training import datasets, evaluation, export, loop, metrics
 from emotion.training.transcript import SENTENCES
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 STEP = 20  # the simplex is searched in twentieths
 PER_LABEL = 400  # triples drawn for each label
 MAX_LOSS = 0.03  # of unweighted average recall, to a modality that says nothing
-HEARD = 0.65  # how far speech to text is relied upon where it hears RAVDESS's sentences: 1 less its word error rate on them
 FOLDS = 5  # of a user's own pairs
 COLUMNS = ("text", "audio", "video", "label")
 SIMPLEX = "simplex.json"
