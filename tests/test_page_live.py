@@ -80,7 +80,7 @@ def paces(answers: list[dict]) -> str:
     said = []
     for name in ("voice", "words"):
         changed = [after for before, after in pairs if after[name] != before[name]]
-        if len(changed) > 5:
+        if len(changed) > 2:
             lag = np.percentile([a["captured"] - a[name] for a in answers if a[name] > 2], (50, 95, 100))
             every = np.percentile(np.diff([a["at"] for a in changed]) / 1000, (50, 95, 100))
             said.append(f"{name} refreshed every " + "{:.2f}/{:.2f}/{:.2f} s, {:.2f}/{:.2f}/{:.2f} s late".format(*every, *lag))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from packaging.requirements import Requirement
 from scipy.signal import chirp
 
 from emotion import transcript
@@ -151,6 +152,25 @@ def test_long_recordings_are_heard_to_their_end(spoken: np.ndarray, monkeypatch:
     assert training.word_errors(f"{FIRST} {SECOND} ".split() * 4, plain(result.text).split()) <= 1
     assert all(a.end <= b.start for a, b in itertools.pairwise(result.segments))
     assert 3 * 6 < result.segments[-1].start < result.segments[-1].end <= len(long) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "there"),
+    (
+        ("linux", "x86_64", True),
+        ("linux", "aarch64", True),
+        ("linux", "armv7l", False),
+        ("win32", "AMD64", True),
+        ("win32", "ARM64", False),
+        ("darwin", "arm64", True),
+        ("darwin", "x86_64", False),
+    ),
+)
+def test_the_package_is_asked_for_where_it_exists(system: str, machine: str, there: bool) -> None:
+    lines = (MEDIA.parent.parent / "requirements.txt").read_text("utf-8").splitlines()
+    (requirement,) = (Requirement(line) for line in lines if line.startswith(moonshine.PACKAGE))
+    assert str(requirement.specifier) == "==0.0.73"
+    assert requirement.marker.evaluate({"sys_platform": system, "platform_machine": machine}) == there
 
 
 def heard(texts: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Transcript:

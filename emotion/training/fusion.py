@@ -238,6 +238,12 @@ def taken_interval(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple
     return metrics.interval(taken, voices.groups).tolist()
 
 
+def share_of_words(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple[float, ...]) -> float:
+    """The mean share of the answer that the words have beside a voice."""
+    force = np.array(shares) * with_words(voices, *words).reliability
+    return float((force[:, MODALITIES.index("text")] / force.sum(axis=1)).mean())
+
+
 def with_words(voices: Pairs, probabilities: np.ndarray, reliability: float) -> Pairs:
     """The same words (7,) said by every voice."""
     three, relied = voices.probabilities.copy(), voices.reliability.copy()
