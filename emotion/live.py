@@ -20,7 +20,7 @@ from emotion.face_finder import Follower, Sighting
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.media import SAMPLE_RATE
-from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading, Segment
+from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading, Segment, Transcript
 from emotion.rolling import Latest, Part, Ring, Tail
 from emotion.sketch import Columns, Sketch
 from emotion.transcript.passages import quietest
@@ -274,19 +274,19 @@ class LiveSession:
         until = length if goes_on else written_until(segments, ended, length)
         with self._lock:
             self._written = start + round(until * SAMPLE_RATE)
-            self._unfinished = " ".join(segment.text for segment in segments[ended:])
+            self._unfinished = said.text
             self._words_until = (start + len(samples)) / SAMPLE_RATE
         if ended:
-            heard = samples[: round(until * SAMPLE_RATE)]
-            said = self._analyzer.transcribed(heard, self._language, engine)
-            with self._lock:
-                self._foreign = said.foreign
-            if said.text:
-                self._add_phrase(_Phrase(start / SAMPLE_RATE + said.segments[-1].end, said.text, said.reliability))
+            phrase = self._analyzer.transcribed(samples[: round(until * SAMPLE_RATE)], self._language, engine)
+            self._finish_phrase(start / SAMPLE_RATE, phrase, " ".join(segment.text for segment in segments[ended:]))
 
-    def _add_phrase(self, phrase: "_Phrase") -> None:
-        """Keeps it and reads what was said lately."""
+    def _finish_phrase(self, begin: float, said: Transcript, unfinished: str) -> None:
+        """Puts what was said from ``begin`` on in the place of what was ``unfinished`` till now, and reads what was said lately."""
         with self._lock:
+            self._unfinished, self._foreign = unfinished, said.foreign
+            if not said.text:
+                return
+            phrase = _Phrase(begin + said.segments[-1].end, said.text, said.reliability)
             self._phrases.add(phrase)
             recent = [p for p in self._phrases.items if p.end >= self._now - WORDS_LAST_S]
         text = " ".join(p.text for p in recent)
