@@ -32,6 +32,7 @@ TRANSCRIPT_RATE = 2.0
 LOAD_TIMEOUT_S = 120.0  # of a Whisper model, with the libraries that run it
 SPAN_S = 2.0  # of the timeline
 TIMELINE_FROM_S = 4.0  # a shorter clip is one moment
+NOT_ENGLISH = "This does not sound like English, and no other language can be written down here: the words are left out."
 
 Progress = Callable[[float, str], None]
 
@@ -169,10 +170,10 @@ class Analyzer:
             note = f"Reading the {_PLAIN[role]} fell to {spare.choice.name}, as {serving.choice.name} gave no answer{why}"
             return read(spare.model), spare, (note,)
 
-    def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
+    def transcribed(self, samples: np.ndarray, language: str, engine: str | None, draft: bool = False) -> Transcript | None:
         """Speech to text, as ``transcript.transcribe``, in a worker process. Raises TimeoutError past its limit."""
         limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
-        return self._workers.submit(transcript.transcribe, samples, language, engine, timeout=limit).result()
+        return self._workers.submit(transcript.transcribe, samples, language, engine, draft, timeout=limit).result()
 
     def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
         if video is not None and image is not None:
@@ -210,11 +211,10 @@ class Analyzer:
             if choice.source == "remote":
                 return transcript.REMOTE + choice.repo
             engine = None if choice.source == "pip" else str(choice.path)
-            if engine is not None:
-                # As many as there are workers: each takes seconds, so each worker gets one.
-                loading = [self._workers.submit(transcript.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
-                for task in loading:
-                    task.result()
+            # As many as there are workers: each takes its time, so each worker gets one.
+            loading = [self._workers.submit(transcript.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
+            for task in loading:
+                task.result()
             return engine
         import cv2
         import torch
@@ -283,7 +283,7 @@ class _Job:
                 return None
             segments = self.transcript.segments
         said = self.transcript
-        return self._read("text", lambda model: model.read(said.text, said.confidence, segments))
+        return self._read("text", lambda model: model.read(said.text, said.reliability, segments))
 
     def _speech(self, sound: Future) -> Reading | None:
         samples = sound.result()
@@ -338,7 +338,7 @@ class _Job:
         elif self.request.text is not None:
             self.notes.append("The text holds no word.")
         elif self.transcript is not None:
-            self.notes.append("No words were recognised in the sound.")
+            self.notes.append(NOT_ENGLISH if self.transcript.foreign else "No words were recognised in the sound.")
 
     def _assembled(self, readings: dict[str, Reading], decoded: Media) -> Analysis:
         if not readings:
@@ -348,7 +348,7 @@ class _Job:
         if "face" in readings:
             models["detector"] = self.using["detector"].choice.info
         if self.transcript is not None and self.transcript.engine != "typed":
-            # PocketSphinx's confidence is calibrated beside its settings; Whisper's is what the model believes itself.
+            # The confidence of the package's engine was measured; Whisper's is what the model believes itself.
             serving = self.using["transcript"]
             models["transcript"] = replace(serving.choice.info, calibrated=serving.model is None)
         fusion_weights = {name: self.analyzer._weight(name, choice) for name, choice in used.items()}

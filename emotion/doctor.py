@@ -15,7 +15,7 @@ from emotion.analyzer import Analyzer
 from emotion.hub import HubError
 from emotion.weights import OFFLINE, Choice
 
-PACKAGES = ("torch", "transformers", "gradio", "huggingface-hub", "opencv-python-headless", "openai-whisper", "pocketsphinx")
+PACKAGES = ("torch", "transformers", "gradio", "huggingface-hub", "opencv-python-headless", "openai-whisper", "moonshine-voice")
 NETWORK_TIMEOUT_S = 5.0
 
 

@@ -20,9 +20,10 @@ from emotion.face_finder import Follower, Sighting
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.media import SAMPLE_RATE
-from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading
+from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading, Segment, Transcript
 from emotion.rolling import Latest, Part, Ring, Tail
 from emotion.sketch import Columns, Sketch
+from emotion.transcript.passages import quietest
 
 KEPT_S = 60  # of sound and pictures: what the analysis at the end is made of
 VOICE_S = 4.0  # that are read at once: one window of the voice model
@@ -32,10 +33,10 @@ VOICE_EVERY_S, WORDS_EVERY_S, FACE_EVERY_S = 0.3, 0.5, 0.08  # from one reading 
 VOICE_LASTS_S, FACE_LASTS_S, WORDS_LAST_S = 3.0, 1.5, 12.0  # for which a reading that no other follows counts
 FACE_S = 1.0  # of pictures that make one reading of a face: an expression takes half a second and more to come and go
 
-PAUSE_S = 0.6  # a longer one ends a phrase: as of the utterances that speech to text decodes at once
-PHRASE_S = 8.0  # the longest phrase: who speaks without a pause reads the words of some seconds ago
+PAUSE_S = 0.6  # a longer one ends a phrase
+PHRASE_S = 8.0  # the longest, as all that is unfinished is heard again each time: one that goes on is cut where it is quietest
 UNWRITTEN_S = 20.0  # what speech to text may be behind: older sound is given up
-MARGIN_S = 0.25  # of sound around a phrase, which shows how quiet the room is
+MARGIN_S = 0.5  # of silence that is heard again, for a word may have begun in it
 PHRASES = 60  # kept
 
 POINT_EVERY_S = 0.5  # of the mood line
@@ -68,18 +69,23 @@ class Seen:
 class Snapshot:
     """What is known at a moment. All times are seconds from the beginning of the sound, or of the session where there is none.
 
-    ``heard``: sound received. ``columns``: its drawing. ``points``: of the mood line. ``phrases``: what was said. ``fusion`` of
-    ``readings``, those that still count. ``voice_until``: up to when the voice has been read. ``looked``: time of the last picture in
-    which a face was looked for; ``face`` what was found in it.
+    ``heard``: sound received. ``columns``: its drawing. ``points``: of the mood line. ``phrases``: what was said, and
+    ``unfinished`` what is being said, which may still change; ``foreign``: whether the last phrase was left out because it does not
+    sound like English. ``fusion`` of ``readings``, those that still count. ``voice_until`` and
+    ``words_until``: up to when the voice has been read and words were looked for. ``looked``: time of the last picture in which a face
+    was looked for; ``face`` what was found in it.
     """
 
     heard: float
     columns: Columns
     points: Part
     phrases: Part
+    unfinished: str
+    foreign: bool
     fusion: Fusion
     readings: tuple[tuple[str, Reading], ...]
     voice_until: float
+    words_until: float
     looked: float | None
     face: Seen | None
 
@@ -101,7 +107,8 @@ class LiveSession:
         self._looked: float | None = None
         self._face: Seen | None = None
         self._kept: dict[str, tuple[float, Reading | None]] = {}  # with the time up to which they read
-        self._written = 0  # sample up to which words were looked for
+        self._written = 0  # sample up to which all phrases are finished
+        self._unfinished, self._foreign, self._words_until = "", False, 0.0
         self._phrases = Tail(PHRASES)
         self._points = Tail(POINTS)
         self._readers = {
@@ -158,9 +165,12 @@ class LiveSession:
                 columns=self._sketch.since(column),
                 points=self._points.since(point),
                 phrases=self._phrases.since(phrase),
+                unfinished=self._unfinished,
+                foreign=self._foreign,
                 fusion=fuse(readings, self._analyzer.weights),
                 readings=tuple(readings.items()),
                 voice_until=self._kept["speech"][0] if "speech" in self._kept else 0.0,
+                words_until=self._words_until,
                 looked=self._looked,
                 face=self._face,
             )
@@ -252,36 +262,49 @@ class LiveSession:
             samples = self._sound.since(start)
         if len(samples) < LEAST_S * SAMPLE_RATE:
             return
-        phrase, done = finished_phrases(samples)
-        self._written = start + round(done * SAMPLE_RATE)
-        if phrase is None:
+        longest = round(PHRASE_S * SAMPLE_RATE)
+        goes_on = len(samples) > longest
+        if goes_on:
+            samples = samples[: quietest(samples, longest // 2, longest)]
+        said = self._analyzer.transcribed(samples, self._language, engine, draft=True)
+        if said is None:
             return
-        first, last = (round(second * SAMPLE_RATE) for second in phrase)
-        said = self._analyzer.transcribed(samples[first:last], self._language, engine)
-        if said is None or not said.text:
-            return
+        segments, length = said.segments, len(samples) / SAMPLE_RATE
+        ended = len(segments) if goes_on else finished(segments, length)
+        until = length if goes_on else written_until(segments, ended, length)
         with self._lock:
-            self._phrases.add(_Phrase((start + last) / SAMPLE_RATE, said.text, said.confidence))
+            self._written = start + round(until * SAMPLE_RATE)
+            self._unfinished = said.text
+            self._words_until = (start + len(samples)) / SAMPLE_RATE
+        if ended:
+            phrase = self._analyzer.transcribed(samples[: round(until * SAMPLE_RATE)], self._language, engine)
+            self._finish_phrase(start / SAMPLE_RATE, phrase, " ".join(segment.text for segment in segments[ended:]))
+
+    def _finish_phrase(self, begin: float, said: Transcript, unfinished: str) -> None:
+        """Puts what was said from ``begin`` on in the place of what was ``unfinished`` till now, and reads what was said lately."""
+        with self._lock:
+            self._unfinished, self._foreign = unfinished, said.foreign
+            if not said.text:
+                return
+            phrase = _Phrase(begin + said.segments[-1].end, said.text, said.reliability)
+            self._phrases.add(phrase)
             recent = [p for p in self._phrases.items if p.end >= self._now - WORDS_LAST_S]
-        text = " ".join(phrase.text for phrase in recent)
-        reading = self._model("text").read(text, float(np.mean([phrase.confidence for phrase in recent]))) if recent else None
+        text = " ".join(p.text for p in recent)
+        reading = self._model("text").read(text, float(np.mean([p.reliability for p in recent]))) if recent else None
         with self._lock:
-            self._keep("text", (start + last) / SAMPLE_RATE, reading)
+            self._keep("text", phrase.end, reading)
 
 
-def finished_phrases(samples: np.ndarray) -> tuple[tuple[float, float] | None, float]:
-    """From where to where, in seconds, something was said to its end, and up to where nothing else is left to be written.
+def finished(segments: Sequence[Segment], length: float) -> int:
+    """How many of the segments heard in ``length`` seconds of sound are finished: all but the last, and that after PAUSE_S."""
+    return sum(i < len(segments) - 1 or segment.end < length - PAUSE_S for i, segment in enumerate(segments))
 
-    The last phrase counts as ended after a pause of PAUSE_S, or once it is longer than PHRASE_S: then up to where it is quietest.
-    """
-    length = len(samples) / SAMPLE_RATE
-    spans = transcript.utterance_spans(samples, transcript.speech_segments(samples), PAUSE_S, PHRASE_S)
-    ended = sum(end < length - PAUSE_S or i < len(spans) - 1 for i, (_, end) in enumerate(spans))
-    if not ended:
-        return None, max(0.0, (spans[0][0] if spans else length) - 2 * MARGIN_S)
-    begin, end = spans[0][0], spans[ended - 1][1]
-    until = min(end + MARGIN_S, spans[ended][0] if ended < len(spans) else length)
-    return (max(0.0, begin - MARGIN_S), until), until
+
+def written_until(segments: Sequence[Segment], ended: int, length: float) -> float:
+    """Up to when nothing is left to be heard, in seconds, where the first ``ended`` segments are finished."""
+    if ended < len(segments):
+        return segments[ended].start if ended else 0.0
+    return max(length - MARGIN_S, segments[-1].end if segments else 0.0)
 
 
 # --- parts
@@ -291,7 +314,7 @@ def finished_phrases(samples: np.ndarray) -> tuple[tuple[float, float] | None, f
 class _Phrase:
     end: float
     text: str
-    confidence: float
+    reliability: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ an analysis makes few of them: one for a text, three at most for a voice, five f
 
 import io
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +16,7 @@ import soundfile
 from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
-from emotion import prosody, transcript
+from emotion import prosody
 from emotion.detection import shrunk
 from emotion.label_map import LabelMap
 from emotion.media import SAMPLE_RATE
@@ -39,7 +38,6 @@ MAX_WINDOWS = 3
 MAX_FRAMES = 5
 FACE_SIDE = 256  # pixels: models see 224 at most
 JPEG_QUALITY = 95
-BELIEF = 0.8  # in each word of a transcript: assumed, as servers tell none
 
 REFUSALS = {
     400: "it does not take what it was sent",
@@ -141,29 +139,6 @@ class RemoteFace(FaceReader):
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         task = self.server.client.image_classification
         return np.stack([self.server.logits(task, jpeg(crop)) for crop in crops])
-
-
-class RemoteTranscriber:
-    """Speech to text on a server: an ``emotion.transcript.Engine``. Words are spread over their utterance by their length."""
-
-    def __init__(self, repo: str):
-        self.name = repo.rstrip("/").split("/")[-1]
-        self.server = Server(self.name, repo, headers={"content-type": "audio/wav"})
-
-    def words(self, samples: np.ndarray, spans: Sequence[transcript.Span], language: str) -> list[transcript.Word]:
-        found = []
-        for start, end in transcript.utterance_spans(samples, spans, math.inf, transcript.WHISPER_S):
-            piece = samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
-            answer = self.server.ask(self.server.client.automatic_speech_recognition, wav(piece))
-            if not isinstance(answer.text, str):
-                raise RemoteError(f"The server of {self.name} was asked in vain: {MALFORMED}.")
-            said = answer.text.split()
-            edges = start + (end - start) * np.cumsum([0, *map(len, said)]) / max(1, sum(map(len, said)))
-            found += [transcript.Word(word, *map(float, edges[i : i + 2]), BELIEF) for i, word in enumerate(said)]
-        return found
-
-    def warm(self) -> None:
-        """Nothing: a server is asked when there is something to ask."""
 
 
 def shortened(text: str) -> str:

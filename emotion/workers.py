@@ -1,4 +1,4 @@
-"""Worker processes for what may crash, hang or hold Python's lock for long: decoding media, speech to text.
+"""Worker processes for what may crash or hang: decoding media, speech to text.
 
 A pebble pool of spawned processes behind ``concurrent.futures.Future``. What happens in a worker stays there: the caller gets a
 result or an exception, within the time limit. A worker that dies, is killed or is past its limit is replaced.
@@ -21,6 +21,7 @@ from typing import Any
 
 from pebble import ProcessFuture, ProcessPool
 
+from emotion.readings import InputError
 from emotion.shared_memory import Place, SharedMemory, dumps
 
 log = logging.getLogger(__name__)
@@ -197,8 +198,9 @@ def _prepare(warmers: bytes) -> None:
     for function in pickle.loads(warmers):
         try:
             function()
-        except Exception:
-            log.exception("A worker could not be warmed by %s.", function.__qualname__)
+        except Exception as e:
+            known = isinstance(e, InputError)
+            log.warning("A worker could not be warmed by %s: %s", function.__qualname__, e, exc_info=None if known else e)
 
 
 def _die_with_parent() -> None:

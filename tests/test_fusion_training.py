@@ -45,6 +45,7 @@ def test_laws_of_other_ways_to_fuse():
     nothing = {"nothing": (np.full(7, 1 / 7), 0.0)}
     assert fusion.taken_from(alone, nothing, (0.9, 0.05, 0.05)) == {"nothing": 0}
     misled = {"misled": (np.eye(7)[2], 1.0)}
+    assert fusion.share_of_words(alone, (np.eye(7)[2], 0.5), (0.6, 0.3, 0.1)) == pytest.approx(0.5)
     taken = fusion.taken_from(alone, misled, (0.9, 0.05, 0.05))["misled"]
     low, high = fusion.taken_interval(alone, misled["misled"], (0.9, 0.05, 0.05))
     assert low < taken < high and taken > 0

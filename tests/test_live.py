@@ -17,7 +17,7 @@ from emotion.labels import LABELS
 from emotion.live import LiveSession
 from emotion.live_sessions import Sessions
 from emotion.media import SAMPLE_RATE
-from emotion.readings import Frame, InputError, SpeechReading, TextReading, Transcript
+from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
 from emotion.recognisers import load_recogniser
 from emotion.rolling import Latest, Ring, Tail
 from emotion.sketch import COLUMN, COLUMNS, Sketch
@@ -44,6 +44,7 @@ class Stub:
 
     def __init__(self, label: int = 3, takes_s: float = 0.0):
         self.label, self.takes_s = label, takes_s
+        self.foreign = False
         self.weights = {"text": 0.3, "speech": 0.4, "face": 0.3}
         self.heard: list[int] = []
         self.looked = 0
@@ -67,8 +68,15 @@ class Stub:
         self.looked += 1
         return even(self.label)
 
-    def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript:
-        return Transcript(f"words of {self.label}", 0.5, "stub")
+    def transcribed(self, samples: np.ndarray, language: str, engine: str | None, draft: bool = False) -> Transcript:
+        """Hears a phrase wherever the sound is loud, from its beginning to its end."""
+        loud = np.flatnonzero(np.abs(samples) > 0.05) / SAMPLE_RATE
+        if not len(loud):
+            return Transcript("", 0.0, "stub")
+        if self.foreign and not draft:
+            return Transcript("", 0.2, "stub", foreign=True)
+        text = f"words of {self.label}"
+        return Transcript(text, 0.5, "stub", (Segment(float(loud[0]), float(loud[-1]), text),))
 
 
 @pytest.fixture
@@ -334,17 +342,52 @@ def test_a_voice_model_that_fails_is_called_again():
     reader.close()
 
 
-def test_phrases_end_at_pauses():
-    samples, rate = soundfile.read(GLAD, dtype="float32")
-    samples = media.from_samples(samples, rate)
-    silence = np.zeros(SAMPLE_RATE, np.float32)
-    phrase, done = live.finished_phrases(np.concatenate([silence, samples, silence]))
-    assert phrase is not None
-    assert 0.5 < phrase[0] < 1.6
-    assert phrase[1] == done
-    assert len(samples) / SAMPLE_RATE + 0.3 < done < len(samples) / SAMPLE_RATE + 1.6
-    assert live.finished_phrases(samples[:SAMPLE_RATE])[0] is None  # still in the middle of it
-    assert live.finished_phrases(np.zeros(5 * SAMPLE_RATE, np.float32)) == (None, 5 - 2 * live.MARGIN_S)
+def test_words_are_shown_before_the_phrase_ends_and_then_replaced(opened):
+    session = opened()
+    session.hear(sound(2, 16_000), 16_000)
+    until(lambda: session.snapshot().unfinished == "words of 3")
+    assert session.snapshot().phrases.items == ()
+    assert session.snapshot().words_until == pytest.approx(2.0)
+    session.hear(np.zeros(16_000, np.int16), 16_000)
+    until(lambda: session.snapshot().phrases.items)
+    now = session.snapshot()
+    assert ([phrase.text for phrase in now.phrases.items], now.unfinished) == (["words of 3"], "")
+    assert dict(now.readings)["text"].reliability == pytest.approx(0.5)
+
+
+def test_who_speaks_without_a_pause_is_written_down_all_the_same(opened):
+    session = opened()
+    session.hear(sound(live.PHRASE_S + 2, 16_000), 16_000)
+    until(lambda: len(session.snapshot().phrases.items) == 1)
+    session.hear(sound(0.3, 16_000), 16_000)
+    until(lambda: session.snapshot().unfinished)
+    assert len(session.snapshot().phrases.items) == 1
+    assert live.PHRASE_S / 2 - 0.1 < session.snapshot().phrases.items[0].end <= live.PHRASE_S
+
+
+def test_phrases_in_another_language_are_left_out_and_told(opened):
+    analyzer = Stub()
+    analyzer.foreign = True
+    session = opened(analyzer)
+    session.hear(np.concatenate([sound(2, 16_000), np.zeros(16_000, np.int16)]), 16_000)
+    until(lambda: session.snapshot().foreign)
+    now = session.snapshot()
+    assert (now.phrases.items, now.unfinished, dict(now.readings).get("text")) == ((), "", None)
+
+
+@pytest.mark.parametrize(
+    ("ends", "length", "ended", "until_s"),
+    [
+        ((), 5.0, 0, 5 - live.MARGIN_S),  # silence
+        ((1.0,), 1.5, 0, 0.0),  # in the middle of it
+        ((1.0,), 1.0 + live.PAUSE_S + 0.1, 1, 1.1 + live.PAUSE_S - live.MARGIN_S),
+        ((1.0, 2.0), 2.1, 1, 1.0),  # the next has begun
+    ],
+)
+def test_phrases_end_at_pauses(ends, length, ended, until_s):
+    segments = [Segment(end - 1, end, "words") for end in ends]
+    assert live.finished(segments, length) == ended
+    assert live.written_until(segments, ended, length) == pytest.approx(until_s)
 
 
 def test_follower_sees_what_follow_sees():

@@ -50,7 +50,7 @@ def whole():
         fusion=fuse(readings, {"text": 1, "speech": 1, "face": 1}),
         modalities=readings,
         duration=6.4,
-        transcript=Transcript("so glad", 0.4, "pocketsphinx", (Segment(0.0, 1.9, "so glad"),)),
+        transcript=Transcript("so glad", 0.4, "moonshine-tiny-en", (Segment(0.0, 1.9, "so glad"),)),
         timeline=(Span(0.0, 2.0, 3.4, {"speech": vector("neutral")}),),
         notes=("a note",),
         timings_ms={"total": 930.0},

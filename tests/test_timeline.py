@@ -71,7 +71,7 @@ def made_up(seconds: float, photograph: np.ndarray) -> Analysis:
     said = tuple(Segment(at, at + 1.5, f"word {at:.0f} <b>") for at in np.arange(1.0, seconds - 3, 5.0).tolist())
     samples = rng.normal(0, 0.05, int(seconds * SAMPLE_RATE)).astype(np.float32)
     media = Media(samples, tuple(Frame(float(time), photograph) for time in times), seconds)
-    transcript = Transcript(" ".join(segment.text for segment in said), 0.6, "pocketsphinx", said)
+    transcript = Transcript(" ".join(segment.text for segment in said), 0.6, "moonshine-tiny-en", said)
     return Analysis(fuse(readings, WEIGHTS), readings, seconds, transcript, tuple(spans), media=media)
 
 

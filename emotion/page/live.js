@@ -281,12 +281,17 @@ const drawReading = (answer) => {
   });
 };
 
-const drawSaid = () => {
-  if (!drawn.phrases.items.length) return;
+// What is still being said stands last, and apart: it may change.
+const drawSaid = (unfinished) => {
+  const phrases = [...drawn.phrases.items, ...(unfinished ? [unfinished] : [])];
+  if (!phrases.length) return;
   const said = one(".said");
   const atEnd = said.scrollHeight - said.scrollTop - said.clientHeight < 30;
-  const text = drawn.phrases.items.join(" · ");
-  if (said.textContent !== text) said.textContent = text;
+  const text = phrases.join(" · ");
+  if (said.textContent !== text || (one("i", said)?.textContent ?? "") !== unfinished) {
+    const open = Object.assign(document.createElement("i"), { textContent: unfinished });
+    said.replaceChildren(text.slice(0, text.length - unfinished.length), open);
+  }
   if (atEnd) said.scrollTop = said.scrollHeight;
 };
 
@@ -314,7 +319,7 @@ const show = (session, answer) => {
   drawMoods();
   drawReading(answer);
   drawFace(answer);
-  drawSaid();
+  drawSaid(answer.unfinished);
   drawPace(session, answer);
   report("tab_live");
   root.dispatchEvent(new CustomEvent("answered", { detail: { ...answer, captured: session.samples / session.rate, at: performance.now(), begun: session.begun } }));

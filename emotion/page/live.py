@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from emotion.analyzer import Analyzer
+from emotion.analyzer import NOT_ENGLISH, Analyzer
 from emotion.figures import COLOURS, SPECTROGRAM_BANDS
 from emotion.labels import LABELS
 from emotion.live import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
@@ -138,7 +138,9 @@ def _answer(now: Snapshot, say: Say) -> dict[str, Any]:
         "columns": {"first": now.columns.first, **_columns(now.columns)},
         "points": {"first": now.points.first, "items": [[point.time, _rounded(point.mood)] for point in now.points.items]},
         "phrases": {"first": now.phrases.first, "items": [phrase.text for phrase in now.phrases.items]},
+        "unfinished": now.unfinished or (say.sentence(NOT_ENGLISH) if now.foreign else ""),
         "voice": round(now.voice_until, 3),
+        "words": round(now.words_until, 3),
         "looked": now.looked,
         "face": face and {"box": [round(x, 4) for x in face.box], "label": face.label, "share": round(face.probability, 2)},
         "mood": _rounded(fusion.mood),

@@ -209,7 +209,10 @@ def check_fusion() -> list[dict[str, Any]]:
     for name, words in said.items():
         taken = [fusion.taken_from(voices, {name: words}, shares, reliable)[name] for reliable in (True, False)]
         low, high = fusion.taken_interval(voices, words, shares)
-        result = f"UAR {export.difference(-taken[0], (-high, -low))}, {-taken[1]:+.3f} without reliability"
+        part = fusion.share_of_words(voices, words, shares)
+        result = (
+            f"UAR {export.difference(-taken[0], (-high, -low))}, {-taken[1]:+.3f} without reliability; words count {part:.2f}"
+        )
         rows.append({"what": f'voices and "{name}"', "n": len(voices.truth), "result": result})
     rng = np.random.default_rng(0)
     heard = sum(analyzer.speech.read(_random_sound(rng)) is not None for _ in range(NOISES))

@@ -15,7 +15,7 @@ import emotion
 from emotion import figures, prosody, weights
 from emotion.analyzer import Analyzer
 from emotion.labels import LABELS, MODALITIES, to_label
-from emotion.readings import InputError
+from emotion.readings import HEARD, InputError
 from emotion.recognisers import voice_reliability
 from emotion.training import datasets, evaluation, export, loop, metrics
 from emotion.training.transcript import SENTENCES
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 STEP = 20  # the simplex is searched in twentieths
 PER_LABEL = 400  # triples drawn for each label
 MAX_LOSS = 0.03  # of unweighted average recall, to a modality that says nothing
-HEARD = 0.65  # how far speech to text is relied upon where it hears RAVDESS's sentences: 1 less its word error rate on them
 FOLDS = 5  # of a user's own pairs
 COLUMNS = ("text", "audio", "video", "label")
 SIMPLEX = "simplex.json"
@@ -238,6 +237,12 @@ def taken_interval(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple
         return metrics.uar(alone[rows], voices.truth[rows]) - metrics.uar(beside[rows], voices.truth[rows])
 
     return metrics.interval(taken, voices.groups).tolist()
+
+
+def share_of_words(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple[float, ...]) -> float:
+    """The mean share of the answer that the words have beside a voice."""
+    force = np.array(shares) * with_words(voices, *words).reliability
+    return float((force[:, MODALITIES.index("text")] / force.sum(axis=1)).mean())
 
 
 def with_words(voices: Pairs, probabilities: np.ndarray, reliability: float) -> Pairs:

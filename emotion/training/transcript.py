@@ -1,20 +1,18 @@
-"""Word error rate, speed and calibration of speech to text, and the fit of its confidence.
+"""Word error rate, speed and reliability of the bundled speech to text, and how often it refuses English and other languages.
 
-    python -m emotion.training.transcript PATH_TO_RAVDESS          # reprints the figures of emotion/models/transcript/README.md
-    python -m emotion.training.transcript PATH_TO_RAVDESS --fit    # fits the calibration again and writes it
+    python -m emotion.training.transcript PATH_TO_RAVDESS     # prints the figures of emotion/models/transcript/README.md
 
-Actors 1 to 10 choose: settings were tried and the calibration is fitted on them. Actors 11 to 20 report. Both halves say the same
-two sentences, so what is learnt here about other sentences is little: hence ``CEILING``, and ``--speech`` for a look at others.
+RAVDESS's actors 1 to 10 and EmoDB's first four speakers chose the constants of ``emotion.transcript.moonshine``; the others report, and
+nEMO, whose language was looked at last. EmoDB and nEMO are read where emodb.zip and nemo.zip lie beside RAVDESS.
 """
 
 import argparse
 import io
 import json
 import os
-import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,62 +20,54 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from emotion import transcript
 from emotion.media import SAMPLE_RATE, from_samples
-from emotion.readings import InputError
+from emotion.readings import InputError, Transcript
 from emotion.training import metrics
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
-from emotion.transcript import CALIBRATION, FEATURES, Calibration, PocketSphinx
+from emotion.transcript import transcribe, warm
+from emotion.transcript.moonshine import LEAST_WORDS, word_errors, words_of
 
 EMOTIONS = "neutral calm happy sad angry fearful disgust surprised".split()
 SENTENCES = {1: "kids are talking by the door", 2: "dogs are sitting by the door"}
-CHOOSING, REPORTING = range(1, 11), range(11, 21)  # actors
-CLIPS = 20  # of each actor, drawn by SEED
-SEED = 0
+CHOOSING_ACTORS, CHOOSING_SPEAKERS = range(1, 11), ("03", "08", "09", "10")  # of RAVDESS and of EmoDB
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)  # of the agreement of two hearings, that were tried
 BINS = 5
-RIDGE = 1.0  # strength of the pull of the weights, in units of each feature's spread, to 0
-CEILING = 0.75  # of any confidence: see the card
-UNFITTED = Calibration((0.0,) * len(FEATURES), 0.0, (-np.inf,) * len(FEATURES), (np.inf,) * len(FEATURES), CEILING)
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """``samples`` float32 (n,) at 16 kHz of the words ``reference``, lower case without punctuation, by ``speaker``; ``groups`` it
-    counts in."""
+    """``samples`` float32 (n,) at 16 kHz, by ``speaker``; ``groups`` it counts in. ``reference``: its words, lower case without
+    punctuation, where they are English."""
 
     samples: np.ndarray
-    reference: str
     speaker: str
+    reference: str | None = None
     groups: tuple[str, ...] = ()
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """What was recognised in a clip: ``errors`` in words, ``cpu`` and ``wall`` seconds, ``features`` as the mean over its words."""
+    """What was written down of a clip of ``seconds``, in ``cpu`` seconds of the processor; ``errors`` in words."""
 
-    clip: Clip
-    hypothesis: str
+    speaker: str
+    groups: tuple[str, ...]
+    seconds: float
+    said: int
+    transcript: Transcript
     errors: int
     cpu: float
-    wall: float
-    features: np.ndarray | None = None
-    confidence: float | None = None
 
     @property
     def accuracy(self) -> float:
         """1 - word error rate, at least 0."""
-        return max(0.0, 1 - self.errors / len(self.clip.reference.split()))
+        return max(0.0, 1 - self.errors / self.said)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, or 1 for a data set that cannot be read."""
     arguments = _parser().parse_args(argv)
     try:
-        figures = run(arguments.path, arguments.fit, arguments.clips, arguments.speech)
+        figures = run(arguments.path)
     except InputError as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
@@ -95,157 +85,111 @@ def _parser() -> argparse.ArgumentParser:
         default=Path(data) / "ravdess.zip" if data else None,
         help="RAVDESS speech, a folder or a zip (default: ravdess.zip in EMOTION_DATA)",
     )
-    parser.add_argument("--fit", action="store_true", help=f"fit the calibration and write {CALIBRATION.name}")
-    parser.add_argument("--clips", type=int, default=CLIPS, help=f"clips of each actor (default: {CLIPS})")
-    parser.add_argument(
-        "--speech", type=Path, metavar="FOLDER", help="other speech to report on: X.wav or X.flac with its words in X.txt"
-    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
 
-def run(path: Path, fit: bool = False, clips: int = CLIPS, speech: Path | None = None) -> dict[str, Any]:
-    """All figures as plain types. With ``fit`` the calibration is fitted to the choosing actors and written first."""
-    if fit:
-        unfitted = PocketSphinx(UNFITTED)
-        attempts = [_attempt(unfitted, clip) for clip in ravdess(path, CHOOSING, clips)]
-        write(fitted(attempts), CALIBRATION, len(attempts))
-    recogniser = PocketSphinx()
-    reporting = list(ravdess(path, REPORTING, clips))
-    plain = _plain_decoder()
-    # In turn, so that both meet the same load of the machine.
-    pairs = [(_attempt(recogniser, clip), _plain_attempt(plain, clip)) for clip in reporting]
-    tuned, default = zip(*pairs, strict=True)
-    figures = {
-        "protocol": f"RAVDESS actors {REPORTING[0]}-{REPORTING[-1]}, {clips} clips each, seed {SEED}",
-        "tuned": summary(tuned),
-        "tuned, word error rate by group": by_group(tuned),
-        "default, no voice-activity check": summary(default),
-        "calibration": reliability(tuned),
+def run(path: Path) -> dict[str, Any]:
+    """All figures as plain types. Raises InputError where ``path`` holds no RAVDESS speech."""
+    warm()
+    english = [_attempt(clip) for clip in ravdess(path)]
+    if not english:
+        raise InputError(f"{path} holds no RAVDESS speech.")
+    chose = {f"actor {actor}" for actor in CHOOSING_ACTORS}
+    parts = {
+        "RAVDESS, actors that chose": [a for a in english if a.speaker in chose],
+        "RAVDESS, other actors": [a for a in english if a.speaker not in chose],
     }
-    if speech:
-        others = [_attempt(recogniser, clip) for clip in _spoken(speech)]
-        figures["other speech"] = summary(others) | {"calibration": reliability(others)}
-    return figures
+    figures = {
+        "RAVDESS": summary(english),
+        **{name: summary(part) for name, part in parts.items() if part},
+        "word error rate by actor and group": by_group(english),
+        "reliability, other actors": reliability(parts["RAVDESS, other actors"]),
+    }
+    emodb = [_attempt(clip) for clip in others(path.parent / "emodb.zip", lambda stem: stem[:2])]
+    parts |= {
+        "EmoDB (German), speakers that chose": [a for a in emodb if a.speaker in CHOOSING_SPEAKERS],
+        "EmoDB (German), other speakers": [a for a in emodb if a.speaker not in CHOOSING_SPEAKERS],
+        "nEMO (Polish)": [_attempt(clip) for clip in others(path.parent / "nemo.zip", lambda stem: stem.split("_")[0])],
+    }
+    refused = {name: refusals(part) for name, part in parts.items() if part}
+    return figures | {"taken for another language": refused}
 
 
 # --- data ----------------------------------------------------------------------------------------------------------------
 
 
-def ravdess(path: Path, actors: Sequence[int], per_actor: int) -> Iterator[Clip]:
-    """A seeded sample of the clips of each actor. Raises InputError when an actor has none."""
+def ravdess(path: Path) -> Iterator[Clip]:
+    """All its speech."""
     source = Source(path)
-    found = {name: ravdess_clip(name) for name in source.names() if PurePosixPath(name).suffix in AUDIO_SUFFIXES}
-    draw = random.Random(SEED)
-    for actor in actors:
-        names = [name for name, fields in found.items() if fields and fields["actor"] == actor]
-        if not names:
-            raise InputError(f"{path} holds no RAVDESS speech of actor {actor}.")
-        for name in draw.sample(names, min(per_actor, len(names))):
-            samples = from_samples(*soundfile.read(io.BytesIO(source.read(name)), dtype="float32"))
-            fields = found[name]
-            groups = ("men" if actor % 2 else "women", EMOTIONS[fields["emotion"] - 1])
-            yield Clip(samples, SENTENCES[fields["sentence"]], f"actor {actor}", groups)
+    for name in source.names():
+        fields = ravdess_clip(name) if PurePosixPath(name).suffix in AUDIO_SUFFIXES else None
+        if fields:
+            groups = ("men" if fields["actor"] % 2 else "women", EMOTIONS[fields["emotion"] - 1])
+            yield Clip(_samples(source, name), f"actor {fields['actor']}", SENTENCES[fields["sentence"]], groups)
 
 
-def _spoken(folder: Path) -> Iterator[Clip]:
-    files = sorted(file for file in folder.glob("*") if file.suffix in AUDIO_SUFFIXES and file.with_suffix(".txt").is_file())
-    if not files:
-        raise InputError(f"{folder} holds no recording with its words beside it.")
-    for file in files:  # each counts as a speaker: who speaks in it is not known
-        words = file.with_suffix(".txt").read_text("utf-8").lower().split()
-        yield Clip(from_samples(*soundfile.read(file, dtype="float32")), " ".join(words), file.stem)
+def others(path: Path, speaker: Callable[[str], str]) -> Iterator[Clip]:
+    """All clips of a data set in another language, where it is there; ``speaker`` of a file's name."""
+    source = Source(path) if path.exists() else None
+    for name in source.names() if source else ():
+        if PurePosixPath(name).suffix in AUDIO_SUFFIXES:
+            yield Clip(_samples(source, name), speaker(PurePosixPath(name).stem))
 
 
-# --- recognition ---------------------------------------------------------------------------------------------------------
+def _samples(source: Source, name: str) -> np.ndarray:
+    return from_samples(*soundfile.read(io.BytesIO(source.read(name)), dtype="float32"))
 
 
-def _attempt(recogniser: PocketSphinx, clip: Clip) -> Attempt:
-    """The serving path: voice-activity check, level, tuned decoder."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    spans = transcript.speech_segments(clip.samples)
-    utterances = list(recogniser.utterances(clip.samples, spans)) if spans else []
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    hypothesis = " ".join(word for utterance in utterances for word, _, _ in utterance.words)
-    errors = word_errors(clip.reference, hypothesis)
-    if not utterances:
-        return Attempt(clip, hypothesis, errors, cpu, wall)
-    words = [len(utterance.words) for utterance in utterances]
-    features = np.average([utterance.features for utterance in utterances], axis=0, weights=words)
-    confidence = np.average([recogniser.confidence(utterance) for utterance in utterances], weights=words)
-    return Attempt(clip, hypothesis, errors, cpu, wall, features, float(confidence))
-
-
-def _plain_decoder() -> Any:
-    from pocketsphinx import Decoder
-
-    return Decoder(loglevel="FATAL")
-
-
-def _plain_attempt(decoder: Any, clip: Clip) -> Attempt:
-    """PocketSphinx as it comes: the whole clip at its own level, default settings."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    decoder.start_utt()
-    decoder.process_raw(transcript.pcm(clip.samples, 0.0), full_utt=True)
-    decoder.end_utt()
-    words = transcript.spoken(decoder.seg()) if decoder.hyp() else []
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    hypothesis = " ".join(transcript.plain(word.word) for word in words)
-    return Attempt(clip, hypothesis, word_errors(clip.reference, hypothesis), cpu, wall)
-
-
-def word_errors(reference: str, hypothesis: str) -> int:
-    """Least number of words to replace, drop or add (Levenshtein) between two lower-case texts."""
-    said, heard = reference.split(), hypothesis.split()
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, start=1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]
+def _attempt(clip: Clip) -> Attempt:
+    cpu = time.process_time()
+    transcript = transcribe(clip.samples)
+    cpu = time.process_time() - cpu
+    reference = (clip.reference or "").split()
+    errors = word_errors(reference, words_of(transcript.text))
+    return Attempt(clip.speaker, clip.groups, len(clip.samples) / SAMPLE_RATE, len(reference), transcript, errors, cpu)
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
 
 
-def error_rate(attempts: Sequence[Attempt]) -> float:
-    """Errors of all attempts over all their words."""
-    return round(sum(a.errors for a in attempts) / sum(len(a.clip.reference.split()) for a in attempts), 3)
-
-
-def by_group(attempts: Sequence[Attempt]) -> dict[str, float]:
-    """Word error rate of the clips in each group."""
-    groups = sorted({group for a in attempts for group in a.clip.groups})
-    return {group: error_rate([a for a in attempts if group in a.clip.groups]) for group in groups}
-
-
 def summary(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Word error rate over all words, share of clips without a single error, and real-time factors: medians over clips of
-    processor and wall time against the clip's length. ``intervals``: ``metrics.interval`` over the speakers."""
-    errors, words = (
-        np.array(column) for column in zip(*((a.errors, len(a.clip.reference.split())) for a in attempts), strict=True)
-    )
+    """Word error rate over all words and of the speakers, share of clips without a single error, how many were left without words,
+    and the seconds of the processor for a second of sound. ``interval``: ``metrics.interval`` over the speakers."""
+    errors, said = np.array([(a.errors, a.said) for a in attempts]).T
+    speakers = np.array([a.speaker for a in attempts])
 
-    def rates(rows: np.ndarray) -> tuple[float, float]:
-        return errors[rows].sum() / words[rows].sum(), (errors[rows] == 0).mean()
+    def rate(rows: np.ndarray) -> float:
+        return errors[rows].sum() / said[rows].sum()
 
-    wer, exact = rates(np.arange(len(attempts)))
-    spread = metrics.interval(rates, [a.clip.speaker for a in attempts]).round(3)
+    rates = [rate(np.flatnonzero(speakers == speaker)) for speaker in np.unique(speakers)]
     return {
         "n": len(attempts),
-        "wer": round(float(wer), 3),
-        "exact": round(float(exact), 3),
-        "intervals": {"wer": spread[:, 0].tolist(), "exact": spread[:, 1].tolist()},
-        "without_words": sum(not a.hypothesis for a in attempts),
-        "rtf_cpu": round(float(np.median([a.cpu / a.clip.seconds for a in attempts])), 3),
-        "rtf_wall": round(float(np.median([a.wall / a.clip.seconds for a in attempts])), 3),
+        "wer": round(float(rate(np.arange(len(attempts)))), 3),
+        "interval": metrics.interval(rate, speakers.tolist()).round(3).tolist(),
+        "of speakers: least, median, most": np.percentile(rates, (0, 50, 100)).round(3).tolist(),
+        "exact": round(float((errors == 0).mean()), 3),
+        "without_words": sum(not a.transcript.text for a in attempts),
+        "cpu_per_second": round(sum(a.cpu for a in attempts) / sum(a.seconds for a in attempts), 3),
     }
 
 
+def by_group(attempts: Sequence[Attempt]) -> dict[str, float]:
+    """Word error rate of the clips of each speaker and in each group."""
+    groups = {speaker: None for a in attempts for speaker in (a.speaker, *a.groups)}
+    return {group: round(_rate([a for a in attempts if group in (a.speaker, *a.groups)]), 3) for group in groups}
+
+
+def _rate(attempts: Sequence[Attempt]) -> float:
+    return sum(a.errors for a in attempts) / sum(a.said for a in attempts)
+
+
 def reliability(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Confidence against accuracy: in bins of equal size, by correlation, and as mean absolute gap of the bins."""
-    heard = [a for a in attempts if a.confidence is not None]
-    confidence, accuracy = np.array([(a.confidence, a.accuracy) for a in heard]).T
+    """Confidence against accuracy of the clips with words: in bins of equal size, by correlation, and as mean absolute gap of the bins."""
+    heard = [a for a in attempts if a.transcript.text]
+    if not heard:
+        return {}
+    confidence, accuracy = np.array([(a.transcript.confidence, a.accuracy) for a in heard]).T
     bins = np.array_split(np.argsort(confidence, kind="stable"), min(BINS, len(heard)))
     rows = [{"n": len(b), "expected": confidence[b].mean(), "actual": accuracy[b].mean()} for b in bins]
     gap = sum(row["n"] * abs(row["expected"] - row["actual"]) for row in rows) / len(heard)
@@ -259,6 +203,26 @@ def reliability(attempts: Sequence[Attempt]) -> dict[str, Any]:
     }
 
 
+def refusals(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Share of clips that are taken for another language, with its interval over the speakers, and what other thresholds would do."""
+    foreign = np.array([a.transcript.foreign for a in attempts])
+    spread = metrics.interval(lambda rows: foreign[rows].mean(), [a.speaker for a in attempts])
+    tried = {threshold: float(np.mean([_refused(a.transcript, threshold) for a in attempts])) for threshold in THRESHOLDS}
+    return {
+        "n": len(attempts),
+        "share": round(float(foreign.mean()), 3),
+        "interval": spread.round(3).tolist(),
+        "no words at all": sum(not a.transcript.text and not a.transcript.foreign for a in attempts),
+        "share by threshold": {str(threshold): round(share, 3) for threshold, share in tried.items()},
+    }
+
+
+def _refused(transcript: Transcript, threshold: float) -> bool:
+    """By a threshold other than LEAST_AGREEMENT."""
+    enough = transcript.foreign or len(words_of(transcript.text)) >= LEAST_WORDS
+    return enough and transcript.confidence < threshold
+
+
 def _shown(figures: dict[str, Any], indent: str = "") -> str:
     lines = []
     for name, value in figures.items():
@@ -269,42 +233,6 @@ def _shown(figures: dict[str, Any], indent: str = "") -> str:
         else:
             lines.append(f"{indent}{name}: {value}")
     return "\n".join(lines)
-
-
-# --- the fit -------------------------------------------------------------------------------------------------------------
-
-
-def fitted(attempts: Sequence[Attempt]) -> Calibration:
-    """Ridge-regularised logistic regression of accuracy, a share of 0 to 1, on the features, by Newton's method."""
-    heard = [a for a in attempts if a.features is not None]
-    x, y = np.array([a.features for a in heard]), np.array([a.accuracy for a in heard])
-    low, high = np.percentile(x, (1, 99), axis=0)
-    x = np.clip(x, low, high)
-    mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
-    z = np.column_stack([np.ones(len(x)), (x - mean) / spread])
-    penalty = RIDGE * np.diag([0.0] + [1.0] * x.shape[1])
-    w = np.zeros(z.shape[1])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-z @ w))
-        w -= np.linalg.solve(z.T @ (z * (p * (1 - p))[:, None]) + penalty, z.T @ (p - y) + penalty @ w)
-    weights = w[1:] / spread
-    return Calibration(tuple(weights.tolist()), float(w[0] - weights @ mean), tuple(low.tolist()), tuple(high.tolist()), CEILING)
-
-
-def write(calibration: Calibration, file: Path, n: int) -> None:
-    """As JSON, with what the numbers belong to."""
-    fields = {name: [round(v, 6) for v in getattr(calibration, name)] for name in ("weights", "low", "high")}
-    content = {
-        "engine": PocketSphinx.name,
-        "settings": transcript.SETTINGS,
-        "features": list(FEATURES),
-        **fields,
-        "bias": round(calibration.bias, 6),
-        "ceiling": calibration.ceiling,
-        "fitted_on": f"RAVDESS actors {CHOOSING[0]}-{CHOOSING[-1]}, {n} clips, seed {SEED}",
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

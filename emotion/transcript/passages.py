@@ -1,0 +1,74 @@
+"""Where somebody speaks, for engines that hear a limited piece at once, and what they made of each piece."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotion import prosody
+from emotion.media import SAMPLE_RATE
+from emotion.prosody import HOP
+from emotion.readings import InputError, Segment, Transcript
+from emotion.transcript import moonshine
+
+Span = tuple[float, float]  # start and end in seconds from the beginning of the recording
+
+MARGIN_S = 0.1  # of sound around a piece: models expect a little silence
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Words said from ``start`` to ``end`` seconds of the recording; ``confidence``: the share expected to be right, 0 to 1."""
+
+    start: float
+    end: float
+    text: str
+    confidence: float
+
+
+def written(engine: str, passages: Sequence[Passage]) -> Transcript:
+    """The transcript of passages in order of time; its confidence is the mean over their words."""
+    passages = [passage for passage in passages if passage.text]
+    if not passages:
+        return Transcript("", 0.0, engine)
+    confidence = np.average([p.confidence for p in passages], weights=[max(1, len(p.text.split())) for p in passages])
+    segments = tuple(Segment(p.start, p.end, p.text) for p in passages)
+    return Transcript(" ".join(p.text for p in passages), float(confidence), engine, segments)
+
+
+def pieces(samples: np.ndarray, longest: float) -> list[Span]:
+    """What to hear of a recording: where somebody speaks, joined over pauses up to ``longest`` seconds at once, and cut where it is
+    quietest where somebody speaks longer than that.
+
+    Parameters: ``samples`` float32 (n,), mono, 16 kHz, any length. Silence, noise, hum, tones and knocks give an empty list.
+    """
+    joined: list[Span] = []
+    for start, end in (part for span in _speech(samples) for part in _cut(samples, span, longest)):
+        if joined and end - joined[-1][0] <= longest:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _speech(samples: np.ndarray) -> list[Span]:
+    """By Moonshine's voice activity detection; where the package is missing, from the first to the last voiced sound."""
+    try:
+        return moonshine.speech(samples)
+    except InputError:
+        voice = prosody.measure(samples)
+        first, last = prosody.voiced_span(voice)
+        return [(first * HOP / SAMPLE_RATE, last * HOP / SAMPLE_RATE)] if prosody.is_voice(voice) else []
+
+
+def _cut(samples: np.ndarray, span: Span, longest: float) -> list[Span]:
+    start, end = span
+    if end - start <= longest:
+        return [span]
+    middle = quietest(samples, *(int((start + share * longest) * SAMPLE_RATE) for share in (0.5, 1.0))) / SAMPLE_RATE
+    return [(start, middle), *_cut(samples, (middle, end), longest)]
+
+
+def quietest(samples: np.ndarray, first: int, last: int) -> int:
+    """The quietest place between two, all of them numbers of samples."""
+    return first + int(prosody.frames(samples[first:last]).var(axis=1).argmin()) * HOP
