@@ -17,6 +17,7 @@ from emotion.weights import Choice, config, fill, tensors
 
 SIZE = 48  # pixels: FER2013's own
 BATCH = 32
+MIRRORED = 16  # faces read at once, at most, that are read mirrored too
 CONTRAST_FLOOR = 8.0  # grey levels: a flat crop is not blown up into noise
 
 
@@ -97,6 +98,12 @@ class FaceCommittee(nn.Module):
 
 
 @torch.inference_mode()
+def plain_evidence(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+    """Evidence (n, 7, 6, 6) of standardised faces (n, 1, 48, 48)."""
+    return torch.cat([committee.evidence(part) for part in faces.split(BATCH)]).numpy()
+
+
+@torch.inference_mode()
 def mirrored_evidence(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
     """Mean evidence (n, 7, 6, 6) of standardised faces (n, 1, 48, 48) and their mirror images, as in the former."""
     parts = []
@@ -118,7 +125,10 @@ def regions(evidence: np.ndarray, label: int) -> np.ndarray:
 
 
 class FaceRecogniser(FaceReader):
-    """The project's own face model. Each face is read as it is and mirrored: it means the same in a mirror."""
+    """The project's own face model. A face is read as it is and mirrored, as it means the same in a mirror.
+
+    Of a longer video each is read once: the mean over its frames takes the noise away that the mirror image takes from one.
+    """
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
@@ -128,6 +138,7 @@ class FaceRecogniser(FaceReader):
         return mirrored_logits(self.committee, preprocess(crops))
 
     def see(self, frames: Sequence[Frame], sightings: Sequence[Sighting]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
-        evidence = mirrored_evidence(self.committee, preprocess([sighting.crop for sighting in sightings]))
+        evidence_of = mirrored_evidence if len(sightings) <= MIRRORED else plain_evidence
+        evidence = evidence_of(self.committee, preprocess([sighting.crop for sighting in sightings]))
         logits = evidence.mean(axis=(2, 3))
         return logits, [regions(maps, int(scores.argmax())) for maps, scores in zip(evidence, logits, strict=True)]

@@ -23,6 +23,7 @@ from transformers import (
 
 from emotion import detection, prosody
 from emotion.detection import Detection
+from emotion.face import MIRRORED
 from emotion.face_finder import follow
 from emotion.figures import reading_figure, sound_figure
 from emotion.label_map import LabelMap
@@ -545,6 +546,15 @@ def test_a_tilted_face_is_turned_upright(photograph):
         return cv2.resize(sighting.crop, (24, 24), interpolation=cv2.INTER_AREA)
 
     assert np.corrcoef(crop(image, tilted).ravel(), crop(photograph, points).ravel())[0, 1] > 0.95
+
+
+def test_many_faces_are_read_once_each_and_few_mirrored_too(photograph):
+    own = load_recogniser("face", bundled("face", DEFAULT_FILE))
+    frames = [Frame(i / 5, photograph) for i in range(MIRRORED + 1)]
+    few, many = (own.read(frames[:n], blazeface()).frames[0].probabilities for n in (MIRRORED, MIRRORED + 1))
+    crop = follow(frames[:1], blazeface()).sightings[0].crop
+    np.testing.assert_allclose(few, own.predict([crop])[0], atol=1e-5)
+    assert 1e-4 < np.abs(many - few).max() < 0.2
 
 
 def test_a_file_that_is_no_yunet(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emotion.face import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, preprocess
+from emotion.face import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
 from emotion.training import datasets, export, loop
 from emotion.training.datasets import Example
 from emotion.weights import DEFAULT_FILE, bundled
@@ -29,8 +29,9 @@ CARD = export.Card(
     licence="other",
     about="""
 Two convolutional networks of four stages, alike but for their seeds (3.8 M parameters, 0.31 G multiply-adds a face), whose logits are
-averaged; trained from scratch with a class-balanced loss and random views. A face is read as it is and mirrored. A tenth of the training
-pictures was held out for the calibration temperature; pictures that stand in the validation part too, mirrored or not, were left out.
+averaged; trained from scratch with a class-balanced loss and random views. A face is read as it is and mirrored; where a video shows it
+in more than 16 frames, as it is alone. A tenth of the training pictures was held out for the calibration temperature; pictures that stand
+in the validation part too, mirrored or not, were left out.
 
 The training pictures came from a repack of FER2013 whose contrast had been equalised (standard deviation 77 grey levels for 54 of the
 official pixels) and whose file names had lost the row. The figures below are on the official pixels of the validation part, which were
@@ -93,7 +94,7 @@ def _figures(out: Path, temperature: float | None, watch: list[Example], reporte
 
 
 def _without_mirror(committee: FaceCommittee, reported: list[Example]) -> str:
-    answers = plain_logits(committee, preprocess([e.item for e in reported]))
+    answers = plain_evidence(committee, preprocess([e.item for e in reported])).mean(axis=(2, 3))
     right = answers.argmax(axis=1) == np.array([e.label for e in reported])
     return f"FER2013 validation by the face alone, without its mirror image: accuracy {right.mean():.3f}."
 
@@ -188,9 +189,3 @@ def logits(network: nn.Module, faces: Tensor) -> np.ndarray:
     """(n, 7) for standardised faces (n, 1, 48, 48)."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=loop.fast_bfloat16()):
         return torch.cat([network(part).float() for part in faces.split(256)]).numpy()
-
-
-@torch.inference_mode()
-def plain_logits(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
-    """Mean logits (n, 7) of standardised faces (n, 1, 48, 48), without their mirror images."""
-    return torch.cat([committee.evidence(part).mean((2, 3)) for part in faces.split(256)]).numpy()

@@ -29,7 +29,7 @@ LEAST = SAMPLE_RATE // 10  # samples, 0.1 s: the library fails at less than one 
 # Words are heard a second time, a tenth slower: what was said in English stays as it is, what was guessed changes. On RAVDESS as many are
 # right as both hearings have in common; where all are, 0.995 of those that chose and 0.98 of others.
 SLOWER_RATE = round(SAMPLE_RATE / 1.1)  # Hz that the library is told
-CHECKED_S = 6.0  # of lines that are heard twice, at least
+CHECKED_S = 4.0  # of lines that are heard twice, at least
 CEILING = 0.95  # of any confidence: the sentences that it was measured on are few and plain
 # Under which, of so many words, the speech is taken for another language: of 0.3 to 0.7 the highest with at most 1 in 50 clips of RAVDESS's
 # actors 1 to 10.
