@@ -170,10 +170,14 @@ class Analyzer:
             note = f"Reading the {_PLAIN[role]} fell to {spare.choice.name}, as {serving.choice.name} gave no answer{why}"
             return read(spare.model), spare, (note,)
 
-    def transcribed(self, samples: np.ndarray, language: str, engine: str | None, draft: bool = False) -> Transcript | None:
-        """Speech to text, as ``transcript.transcribe``, in a worker process. Raises TimeoutError past its limit."""
+    def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
+        """What is said, as ``transcript.transcribe``, in a worker process. Raises TimeoutError past its limit."""
+        return self.written(transcript.transcribe, samples, language, engine)
+
+    def written(self, function: Callable[..., Any], samples: np.ndarray, *arguments: Any) -> Any:
+        """Speech to text by a ``function`` of ``emotion.transcript``, in a worker process. Raises TimeoutError past its limit."""
         limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
-        return self._workers.submit(transcript.transcribe, samples, language, engine, draft, timeout=limit).result()
+        return self._workers.submit(function, samples, *arguments, timeout=limit).result()
 
     def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
         if video is not None and image is not None:

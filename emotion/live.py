@@ -9,7 +9,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -266,7 +266,7 @@ class LiveSession:
         goes_on = len(samples) > longest
         if goes_on:
             samples = samples[: quietest(samples, longest // 2, longest)]
-        said = self._analyzer.transcribed(samples, self._language, engine, draft=True)
+        said = self._analyzer.written(transcript.draft, samples, self._language, engine)
         if said is None:
             return
         segments, length = said.segments, len(samples) / SAMPLE_RATE
@@ -277,8 +277,9 @@ class LiveSession:
             self._unfinished = said.text
             self._words_until = (start + len(samples)) / SAMPLE_RATE
         if ended:
-            phrase = self._analyzer.transcribed(samples[: round(until * SAMPLE_RATE)], self._language, engine)
-            self._finish_phrase(start / SAMPLE_RATE, phrase, " ".join(segment.text for segment in segments[ended:]))
+            text, rest = (" ".join(segment.text for segment in part) for part in (segments[:ended], segments[ended:]))
+            phrase = replace(said, text=text, segments=segments[:ended])
+            self._finish_phrase(start / SAMPLE_RATE, self._analyzer.written(transcript.checked, samples, phrase, engine), rest)
 
     def _finish_phrase(self, begin: float, said: Transcript, unfinished: str) -> None:
         """Puts what was said from ``begin`` on in the place of what was ``unfinished`` till now, and reads what was said lately."""
@@ -290,7 +291,8 @@ class LiveSession:
             self._phrases.add(phrase)
             recent = [p for p in self._phrases.items if p.end >= self._now - WORDS_LAST_S]
         text = " ".join(p.text for p in recent)
-        reading = self._model("text").read(text, float(np.mean([p.reliability for p in recent]))) if recent else None
+        relied = float(np.mean([p.reliability for p in recent])) if recent else 0.0
+        reading = self._model("text").read(text, relied, explained=False) if recent else None
         with self._lock:
             self._keep("text", phrase.end, reading)
 

@@ -101,8 +101,11 @@ class TextReader(Recogniser):
         """How much each word adds to the probability of a label, -1 to 1; empty where it cannot be told."""
         return ()
 
-    def read(self, text: str, confidence: float = 1.0, segments: Sequence[Segment] = ()) -> TextReading | None:
-        """The Reading of a text, or None when it holds no word. ``confidence``: expected word accuracy of a transcript.
+    def read(
+        self, text: str, confidence: float = 1.0, segments: Sequence[Segment] = (), explained: bool = True
+    ) -> TextReading | None:
+        """The Reading of a text, or None when it holds no word. ``confidence``: expected word accuracy of a transcript. ``explained``:
+        whether it is told how the words count, which takes ten times as long as the rest.
 
         The reliability is the confidence, times the share of word pieces that the model knows, less where words fall into many pieces:
         half as much for another language, a sixth for random letters.
@@ -115,7 +118,8 @@ class TextReader(Recogniser):
             windows = tuple(Window(s.start, s.end, part) for s, part in zip(said, parts, strict=True))
         else:
             windows = (Window(said[0].start, said[-1].end, whole),) if said else ()
-        return TextReading(whole, confidence * self.known(text), self.words(text, int(whole.argmax())), windows)
+        words = self.words(text, int(whole.argmax())) if explained else ()
+        return TextReading(whole, confidence * self.known(text), words, windows)
 
 
 def has_words(text: str) -> bool:

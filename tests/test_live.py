@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion import live, live_sessions, media
+from emotion import live, live_sessions, media, transcript
 from emotion.analyzer import Analyzer
 from emotion.face_finder import Follower, follow
 from emotion.labels import LABELS
@@ -50,7 +50,7 @@ class Stub:
         self.looked = 0
         self.models = {
             "speech": SimpleNamespace(read=self.read_voice),
-            "text": SimpleNamespace(read=lambda text, confidence: TextReading(even(label), confidence)),
+            "text": SimpleNamespace(read=lambda text, confidence, explained: TextReading(even(label), confidence)),
             "face": SimpleNamespace(look=self.look),
             "detector": detector(),
             "transcript": None,
@@ -68,13 +68,13 @@ class Stub:
         self.looked += 1
         return even(self.label)
 
-    def transcribed(self, samples: np.ndarray, language: str, engine: str | None, draft: bool = False) -> Transcript:
+    def written(self, function, samples: np.ndarray, *arguments) -> Transcript:
         """Hears a phrase wherever the sound is loud, from its beginning to its end."""
+        if function is transcript.checked:
+            return Transcript("", 0.2, "stub", foreign=True) if self.foreign else arguments[0]
         loud = np.flatnonzero(np.abs(samples) > 0.05) / SAMPLE_RATE
         if not len(loud):
             return Transcript("", 0.0, "stub")
-        if self.foreign and not draft:
-            return Transcript("", 0.2, "stub", foreign=True)
         text = f"words of {self.label}"
         return Transcript(text, 0.5, "stub", (Segment(float(loud[0]), float(loud[-1]), text),))
 

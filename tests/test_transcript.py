@@ -177,7 +177,7 @@ def heard(texts: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Transcript
     """The transcript of a recording that is heard as one text and, slower, as another."""
     segments = {rate: [Segment(0.0, 2.0, text)] for rate, text in zip((SAMPLE_RATE, moonshine.SLOWER_RATE), texts, strict=True)}
     monkeypatch.setattr(moonshine.Moonshine, "_segments", lambda self, samples, rate=SAMPLE_RATE: segments[rate])
-    return moonshine.Moonshine().transcript(np.zeros(2 * SAMPLE_RATE, np.float32))
+    return transcribe(np.zeros(2 * SAMPLE_RATE, np.float32))
 
 
 def test_words_that_a_second_hearing_does_not_find_are_relied_upon_less(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ def test_english_is_not_taken_for_another_language(spoken: np.ndarray) -> None:
 
 
 def test_a_draft_has_the_same_words(spoken: np.ndarray) -> None:
-    assert transcribe(spoken, draft=True).text == transcribe(spoken).text
+    assert transcript.draft(spoken).text == transcribe(spoken).text
 
 
 def test_only_english_is_written_down(spoken: np.ndarray) -> None:
@@ -367,14 +367,14 @@ def test_whispers_beliefs_come_through(whisper_folder: str, spoken: np.ndarray, 
     engine = whisper.Whisper(whisper_folder)
     monkeypatch.setattr(type(engine._model), "transcribe", fake)
     monkeypatch.setattr(whisper, "pieces", lambda samples, longest: [(2.1, 3.0)])
-    result = engine.transcript(spoken, "en-GB")
+    result = engine.draft(spoken, "en-GB")
     (segment,) = result.segments
     assert (result.text, segment.start) == ("Hello, you.", pytest.approx(2.5))  # hearing began 0.1 s before the voice
     assert segment.end == pytest.approx(3.1)  # what was heard ends there, whatever the model says
     assert result.confidence == pytest.approx(np.exp(-0.5) * 0.8)
     assert asked == ["en"]
     with pytest.raises(InputError, match="klingon"):
-        engine.transcript(spoken, "klingon")
+        engine.draft(spoken, "klingon")
 
 
 def test_a_whisper_speaks_what_its_vocabulary_holds(whisper_folder: str, tmp_path: Path) -> None:

@@ -16,14 +16,12 @@ REMOTE = "inference:"  # before an engine that a server runs
 ENGLISH = ("en", "eng", "english")
 
 
-def transcribe(samples: np.ndarray, language: str = "en", engine: str | None = None, draft: bool = False) -> Transcript | None:
+def transcribe(samples: np.ndarray, language: str = "en", engine: str | None = None) -> Transcript | None:
     """What is said in a recording.
 
     Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz, any length. ``language``: a code such as "en" or "en-US".
     ``engine``: None for Moonshine, or a local folder with a Whisper model as on the Hugging Face Hub: ``config.json`` and
     ``model.safetensors``; or REMOTE and then the name of a model on the Hub that a server runs, or the server's address.
-    ``draft``: whether the words are shown for a moment only, while a person goes on speaking: Moonshine then hears once, and measures
-    neither how far they can be relied upon nor whether they are English.
 
     Returns None where the engine does not know the language (see ``speaks``), and a Transcript without text where no words were
     heard: in silence, noise, hum, tones and knocks; nor where it is ``foreign``. The times of its segments are those of the recording. Its confidence is the
@@ -31,7 +29,18 @@ def transcribe(samples: np.ndarray, language: str = "en", engine: str | None = N
 
     Raises InputError when ``engine`` holds no Whisper model, and where Moonshine cannot run on this machine.
     """
-    return _engine(engine).transcript(samples, language, draft) if speaks(language, engine) else None
+    heard = draft(samples, language, engine)
+    return None if heard is None else checked(samples, heard, engine)
+
+
+def draft(samples: np.ndarray, language: str = "en", engine: str | None = None) -> Transcript | None:
+    """As ``transcribe``, in half the time where Moonshine hears, and not ``checked`` yet: for words that may still change."""
+    return _engine(engine).draft(samples, language) if speaks(language, engine) else None
+
+
+def checked(samples: np.ndarray, heard: Transcript, engine: str | None = None) -> Transcript:
+    """A draft, or some of its segments, with its confidence; without words where it is ``foreign``. ``samples``: what it was made of."""
+    return _engine(engine).checked(samples, heard)
 
 
 def speaks(language: str, engine: str | None = None) -> bool:
@@ -51,7 +60,9 @@ class Engine(Protocol):
 
     name: str
 
-    def transcript(self, samples: np.ndarray, language: str, draft: bool = False) -> Transcript: ...
+    def draft(self, samples: np.ndarray, language: str) -> Transcript: ...
+
+    def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript: ...
 
     def warm(self) -> None: ...
 

@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,21 @@ class Moonshine:
     def __init__(self) -> None:
         self._transcriber = _load()
 
-    def transcript(self, samples: np.ndarray, language: str = "en", draft: bool = False) -> Transcript:
-        """Segments are the library's own lines. The confidence is the share of words that a second hearing finds, too, at most CEILING.
+    def draft(self, samples: np.ndarray, language: str = "en") -> Transcript:
+        """Segments are the library's own lines."""
+        return _written(self._segments(samples), CEILING)
 
-        Where that is too small, the speech is taken for another language, and its words are left out. Both are left undone for a draft.
+    def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript:
+        """The confidence is the share of words that a second hearing finds, too, at most CEILING.
+
+        Where that is too small, the speech is taken for another language, and its words are left out.
         """
-        found = self._segments(samples)
-        if not found or draft:
-            return _written(found, CEILING)
-        agreement, words = self._agreement(samples, found)
+        if not heard.segments:
+            return heard
+        agreement, words = self._agreement(samples, heard.segments)
         if agreement < LEAST_AGREEMENT and words >= LEAST_WORDS:
             return Transcript("", agreement, NAME, foreign=True)
-        return _written(found, min(agreement, CEILING))
+        return replace(heard, confidence=min(agreement, CEILING))
 
     def _segments(self, samples: np.ndarray, rate: int = SAMPLE_RATE) -> list[Segment]:
         """Lines begin a little before the voice; here none begins before the last has ended."""

@@ -18,7 +18,7 @@ class RemoteTranscriber:
         self.name = repo.rstrip("/").split("/")[-1]
         self.server = Server(self.name, repo, headers={"content-type": "audio/wav"})
 
-    def transcript(self, samples: np.ndarray, language: str, draft: bool = False) -> Transcript:
+    def draft(self, samples: np.ndarray, language: str) -> Transcript:
         """In whatever language the server hears. Raises RemoteError where it gives no answer that can be used."""
         found = []
         for start, end in pieces(samples, LONGEST_S):
@@ -28,6 +28,10 @@ class RemoteTranscriber:
                 raise RemoteError(f"The server of {self.name} was asked in vain: {MALFORMED}.")
             found.append(Passage(start, end, answer.text.strip(), BELIEF))
         return written(self.name, found)
+
+    def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript:
+        """As it is: nothing more can be known of it."""
+        return heard
 
     def warm(self) -> None:
         """Nothing: a server is asked when there is something to ask."""

@@ -52,7 +52,7 @@ class Whisper:
         self.name = Path(_config(folder).get("_name_or_path") or folder).name
         self._model = load_whisper(folder)
 
-    def transcript(self, samples: np.ndarray, language: str, draft: bool = False) -> Transcript:
+    def draft(self, samples: np.ndarray, language: str) -> Transcript:
         """The model's own passages; of each, its belief in it: exp(mean log probability of its tokens) (1 - no-speech probability).
 
         Raises InputError for a language that Whisper has no name for.
@@ -72,6 +72,10 @@ class Whisper:
                 begin, until = (offset + min(heard[name], length) for name in ("start", "end"))  # the model may name later times
                 found.append(Passage(begin, until, heard["text"].strip(), belief))
         return written(self.name, found)
+
+    def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript:
+        """As it is: the model has told its belief."""
+        return heard
 
     def warm(self) -> None:
         """Transcribes a second of silence."""
