@@ -16,7 +16,7 @@ import numpy as np
 
 from emotion import media, transcript
 from emotion.analyzer import Analyzer
-from emotion.face_finder import Follower, Sighting
+from emotion.face.tracking import Follower, Sighting
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.media import SAMPLE_RATE

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from emotion.detection import Detection, Place, distinct, shrunk, square_cut
-from emotion.face_finder import Sighting
+from emotion.face.detection import Detection, Place, distinct, shrunk, square_cut
+from emotion.face.tracking import Sighting
 from emotion.label_map import LabelMap
 from emotion.readings import Frame, InputError
 from emotion.recognisers import NOWHERE, FaceReader, coloured

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from emotion import prosody
-from emotion.detection import Detector
-from emotion.face_finder import Sighting, follow
+from emotion.face.detection import Detector
+from emotion.face.tracking import Sighting, follow
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
@@ -34,13 +34,13 @@ NOWHERE = np.zeros((0, 0), np.float32)
 LOADERS = {
     ("text", "emotion"): ("emotion.text", "TextRecogniser"),
     ("speech", "emotion"): ("emotion.speech", "SpeechRecogniser"),
-    ("face", "emotion"): ("emotion.face", "FaceRecogniser"),
+    ("face", "emotion"): ("emotion.face.recogniser", "FaceRecogniser"),
     ("text", "transformers"): ("emotion.pretrained", "PretrainedText"),
     ("speech", "transformers"): ("emotion.pretrained", "PretrainedSpeech"),
     ("face", "transformers"): ("emotion.pretrained", "PretrainedFace"),
     ("face", "onnx"): ("emotion.onnx", "OnnxFace"),
     ("detector", "yunet"): ("emotion.onnx", "YuNet"),
-    ("detector", "blazeface"): ("emotion.blazeface", "BlazeFace"),
+    ("detector", "blazeface"): ("emotion.face.blazeface", "BlazeFace"),
     ("text", "inference"): ("emotion.remote", "RemoteText"),
     ("speech", "inference"): ("emotion.remote", "RemoteSpeech"),
     ("face", "inference"): ("emotion.remote", "RemoteFace"),

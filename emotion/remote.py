@@ -17,7 +17,7 @@ from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
 from emotion import prosody
-from emotion.detection import shrunk
+from emotion.face.detection import shrunk
 from emotion.label_map import LabelMap
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import HOP

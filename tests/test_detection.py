@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion.detection import Detection
+from emotion.face.detection import Detection
 from emotion.labels import LABELS
 from emotion.training import detection
 from emotion.training.datasets import Example

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion.detection import Box, Place
-from emotion.face_finder import FaceTrack
-from emotion.face_finder import follow as follow_with
+from emotion.face.detection import Box, Place
+from emotion.face.tracking import FaceTrack
+from emotion.face.tracking import follow as follow_with
 from emotion.readings import Frame
 from emotion.recognisers import load_recogniser
 from emotion.weights import DEFAULT_FILE, bundled

@@ -12,7 +12,7 @@ import soundfile
 
 from emotion import live, live_sessions, media, transcript
 from emotion.analyzer import Analyzer
-from emotion.face_finder import Follower, follow
+from emotion.face.tracking import Follower, follow
 from emotion.labels import LABELS
 from emotion.live import LiveSession
 from emotion.live_sessions import Sessions

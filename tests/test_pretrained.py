@@ -21,10 +21,11 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
-from emotion import detection, prosody
-from emotion.detection import Detection
-from emotion.face import MIRRORED
-from emotion.face_finder import follow
+from emotion import prosody
+from emotion.face import detection
+from emotion.face.detection import Detection
+from emotion.face.recogniser import MIRRORED
+from emotion.face.tracking import follow
 from emotion.figures import reading_figure, sound_figure
 from emotion.label_map import LabelMap
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS

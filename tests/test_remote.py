@@ -181,9 +181,7 @@ def test_speech_to_text(service, glad):
     service.says({"text": " I am glad"})
     engine = transcript.REMOTE + service.url
     written = transcript.transcribe(glad, "de", engine)
-    assert (
-        written.text.startswith("I am glad") and written.confidence == pytest.approx(BELIEF) and written.engine == "model"
-    )
+    assert written.text.startswith("I am glad") and written.confidence == pytest.approx(BELIEF) and written.engine == "model"
     headers, body = service.asked[0]
     samples, rate = soundfile.read(io.BytesIO(body))
     assert headers["content-type"] == "audio/wav" and rate == 16_000 and len(samples) <= len(glad)

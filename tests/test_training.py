@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from emotion import cli
-from emotion.face import FaceCommittee
+from emotion.face.recogniser import FaceCommittee
 from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError

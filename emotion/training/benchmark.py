@@ -21,7 +21,7 @@ import torch
 import emotion
 from emotion import media
 from emotion.analyzer import MEDIA_TIMEOUT_S, Analyzer
-from emotion.face import preprocess
+from emotion.face.recogniser import preprocess
 from emotion.training import film
 
 SECONDS = 10  # of the clip that is made

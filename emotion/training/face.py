@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emotion.face import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
+from emotion.face.recogniser import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
 from emotion.training import datasets, export, loop
 from emotion.training.datasets import Example
 from emotion.weights import DEFAULT_FILE, bundled

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from emotion.face_finder import Sighting
+from emotion.face.tracking import Sighting
 from emotion.labels import LABELS
 from emotion.readings import Frame
 from emotion.recognisers import FaceReader

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from emotion.detection import Box, Detection, Detector
+from emotion.face.detection import Box, Detection, Detector
 from emotion.readings import Frame
 
 EVERY = 3  # a whole frame in so many is searched: at 5 frames a second a new face is seen within 0.6 s
