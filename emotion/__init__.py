@@ -29,6 +29,6 @@ def load(source: str | None = None, weights: str | None = None):
 def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float] | None = None) -> Fusion:
     """Fuse readings, by modality, with ``weights`` per modality (default: the fitted ones). Instant: no model runs."""
     from emotion import fusion
-    from emotion.weights import default_weights
+    from emotion.serving.weights import default_weights
 
     return fusion.fuse(readings, default_weights() if weights is None else weights)

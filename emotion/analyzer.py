@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from emotion import media, transcript, weights
+from emotion import media, transcript
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
 from emotion.media import SAMPLE_RATE
 from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
-from emotion.startup import Fetcher, Serving, Slot
-from emotion.weights import Choice
-from emotion.workers import MAX_WORKERS, Workers
+from emotion.serving import weights
+from emotion.serving.slots import Fetcher, Serving, Slot
+from emotion.serving.weights import Choice
+from emotion.serving.workers import MAX_WORKERS, Workers
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from emotion.labels import LABELS, MODALITIES, mood_word
 from emotion.readings import Analysis, InputError
-from emotion.weights import HUB_DEFAULTS, SOURCES
+from emotion.serving.weights import HUB_DEFAULTS, SOURCES
 
 JSON_HELP = "print exactly one JSON document"
 EPILOG = """environment:
@@ -212,7 +212,7 @@ def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _publish(arguments: argparse.Namespace) -> dict[str, Any]:
-    from emotion.publishing import publish
+    from emotion.serving.publishing import publish
 
     return publish(arguments.repo, arguments.space, arguments.dry_run, arguments.private)
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from emotion import hub, weights
 from emotion.analyzer import Analyzer
-from emotion.hub import HubError
-from emotion.weights import OFFLINE, Choice
+from emotion.serving import hub, weights
+from emotion.serving.hub import HubError
+from emotion.serving.weights import OFFLINE, Choice
 
 PACKAGES = ("torch", "transformers", "gradio", "huggingface-hub", "opencv-python-headless", "openai-whisper", "moonshine-voice")
 NETWORK_TIMEOUT_S = 5.0

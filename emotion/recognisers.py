@@ -23,7 +23,7 @@ from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import HOP
 from emotion.readings import FaceFrame, FaceReading, Frame, InputError, Segment, SpeechReading, TextReading, Window
-from emotion.weights import Choice
+from emotion.serving.weights import Choice
 
 PIECES = 1.5  # to a word, at most, in a text that counts fully: English has 1.0 to 1.3, German 2, random letters 4
 VOICED_SECONDS, VOICED_SHARE = 0.6, 0.3  # from which a reading counts fully: a short sentence said plainly
@@ -35,15 +35,15 @@ LOADERS = {
     ("text", "emotion"): ("emotion.text", "TextRecogniser"),
     ("speech", "emotion"): ("emotion.speech", "SpeechRecogniser"),
     ("face", "emotion"): ("emotion.face.recogniser", "FaceRecogniser"),
-    ("text", "transformers"): ("emotion.pretrained", "PretrainedText"),
-    ("speech", "transformers"): ("emotion.pretrained", "PretrainedSpeech"),
-    ("face", "transformers"): ("emotion.pretrained", "PretrainedFace"),
-    ("face", "onnx"): ("emotion.onnx", "OnnxFace"),
-    ("detector", "yunet"): ("emotion.onnx", "YuNet"),
+    ("text", "transformers"): ("emotion.serving.pretrained", "PretrainedText"),
+    ("speech", "transformers"): ("emotion.serving.pretrained", "PretrainedSpeech"),
+    ("face", "transformers"): ("emotion.serving.pretrained", "PretrainedFace"),
+    ("face", "onnx"): ("emotion.serving.onnx", "OnnxFace"),
+    ("detector", "yunet"): ("emotion.serving.onnx", "YuNet"),
     ("detector", "blazeface"): ("emotion.face.blazeface", "BlazeFace"),
-    ("text", "inference"): ("emotion.remote", "RemoteText"),
-    ("speech", "inference"): ("emotion.remote", "RemoteSpeech"),
-    ("face", "inference"): ("emotion.remote", "RemoteFace"),
+    ("text", "inference"): ("emotion.serving.remote", "RemoteText"),
+    ("speech", "inference"): ("emotion.serving.remote", "RemoteSpeech"),
+    ("face", "inference"): ("emotion.serving.remote", "RemoteFace"),
 }
 
 _loading = threading.Lock()  # transformers imports its parts when they are asked for, which two threads must not do at once

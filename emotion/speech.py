@@ -16,7 +16,7 @@ from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import FRAME, HOP, voiced_span
 from emotion.recognisers import Heard, SpeechReader
-from emotion.weights import Choice, config, fill, tensors
+from emotion.serving.weights import Choice, config, fill, tensors
 
 N_MELS = 64
 N_MFCC = 20

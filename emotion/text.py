@@ -12,7 +12,7 @@ from transformers.models.bert.modeling_bert import BertConfig, BertModel
 
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
 from emotion.recognisers import TextReader, known_share
-from emotion.weights import Choice, config, fill, tensors
+from emotion.serving.weights import Choice, config, fill, tensors
 
 MAX_TOKENS = 128  # an utterance; of longer texts every stretch of 128 tokens is read and the readings are averaged
 EMOTIONS = len(GOEMOTIONS)

@@ -18,7 +18,7 @@ import pytest
 import soundfile as sf
 from scipy.signal import resample_poly
 
-from emotion.weights import ROLES
+from emotion.serving.weights import ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
 MEDIA = Path(__file__).resolve().parent / "media"

@@ -12,8 +12,8 @@ from emotion import analyzer as analyzer_module
 from emotion.labels import LABELS
 from emotion.media import MAX_TEXT_CHARS, SAMPLE_RATE
 from emotion.readings import InputError
+from emotion.serving.slots import Serving
 from emotion.speech import MAX_STRETCHES
-from emotion.startup import Serving
 from emotion.text import MAX_WORDS
 from tests.clips import ASTRONAUT, GLAD, spoken_video
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from emotion import cli
-from emotion.weights import ROOT
+from emotion.serving.weights import ROOT
 from tests.clips import GLAD
 
 

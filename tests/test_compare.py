@@ -14,7 +14,7 @@ from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets
 from emotion.page.compare import FORMULA
 from emotion.readings import Reading, named, vector
-from emotion.weights import default_weights
+from emotion.serving.weights import default_weights
 
 from . import test_page
 from .conftest import MEDIA

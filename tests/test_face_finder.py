@@ -13,7 +13,7 @@ from emotion.face.tracking import FaceTrack
 from emotion.face.tracking import follow as follow_with
 from emotion.readings import Frame
 from emotion.recognisers import load_recogniser
-from emotion.weights import DEFAULT_FILE, bundled
+from emotion.serving.weights import DEFAULT_FILE, bundled
 
 PHOTOGRAPH = Path(__file__).parent / "media" / "astronaut.jpg"
 FACE = (175, 66, 98, 98)  # in the photograph, 512x512: brow to chin, where the detectors of OpenCV agree

@@ -14,9 +14,9 @@ from emotion.labels import LABELS, MODALITIES
 from emotion.page.method import search_names
 from emotion.page.texts import Say
 from emotion.readings import InputError, Reading
+from emotion.serving.weights import DEFAULT_FILE, ROOT
 from emotion.training import fusion
 from emotion.training.fusion import GRID, Pairs
-from emotion.weights import DEFAULT_FILE, ROOT
 from tests.clips import GLAD
 
 

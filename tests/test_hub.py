@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.weights import ROOT
+from emotion.serving.weights import ROOT
 from tests.hub_server import Fault, HubServer
 
 WEIGHTS = bytes(range(256)) * 400
@@ -19,9 +19,9 @@ PATIENCE_S = 60
 
 FETCH = """
 import json, sys
-from emotion import hub
-from emotion.startup import Fetcher
-from emotion.weights import Choice
+from emotion.serving import hub
+from emotion.serving.slots import Fetcher
+from emotion.serving.weights import Choice
 choice, deadline = json.loads(sys.argv[1]), float(sys.argv[2])
 choice["unlisted"] = tuple(choice.get("unlisted", ()))
 try:

@@ -20,8 +20,8 @@ from emotion.media import SAMPLE_RATE
 from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
 from emotion.recognisers import load_recogniser
 from emotion.rolling import Latest, Ring, Tail
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sketch import COLUMN, COLUMNS, Sketch
-from emotion.weights import DEFAULT_FILE, bundled
 
 from .clips import ASTRONAUT, GLAD
 

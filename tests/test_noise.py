@@ -5,9 +5,9 @@ import pytest
 
 from emotion import noise, prosody
 from emotion.media import SAMPLE_RATE
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech import SpeechRecogniser
 from emotion.training import speech
-from emotion.weights import DEFAULT_FILE, bundled
 from tests.test_prosody import voice
 
 

@@ -21,7 +21,7 @@ from emotion.labels import LABELS, mood_word
 from emotion.media import SAMPLE_RATE, decode_audio
 from emotion.page import examples, frames, temporary, texts, wording
 from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
-from emotion.weights import ROLES
+from emotion.serving.weights import ROLES
 
 from .conftest import CHROMIUM, MEDIA, ROOT, App
 

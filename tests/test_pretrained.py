@@ -27,17 +27,17 @@ from emotion.face.detection import Detection
 from emotion.face.recogniser import MIRRORED
 from emotion.face.tracking import follow
 from emotion.figures import reading_figure, sound_figure
-from emotion.label_map import LabelMap
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
-from emotion.onnx import STANDARD, YuNet, aligned
 from emotion.page import frames as page_frames
-from emotion.pretrained import MAX_FRAMES, MAX_WORDS, WINDOW
 from emotion.readings import Analysis, FaceReading, Frame, Fusion, InputError, Segment
 from emotion.recognisers import load_recogniser
-from emotion.startup import Serving
+from emotion.serving.label_map import LabelMap
+from emotion.serving.onnx import STANDARD, YuNet, aligned
+from emotion.serving.pretrained import MAX_FRAMES, MAX_WORDS, WINDOW
+from emotion.serving.slots import Serving
+from emotion.serving.weights import DEFAULT_FILE, Choice, bundled
 from emotion.training import evaluation
 from emotion.training.datasets import Example
-from emotion.weights import DEFAULT_FILE, Choice, bundled
 from tests import published
 from tests.test_prosody import voice
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from emotion import publishing, weights
 from emotion.readings import InputError
-from emotion.weights import DEFAULT_FILE, ROOT
+from emotion.serving import publishing, weights
+from emotion.serving.weights import DEFAULT_FILE, ROOT
 from tests.hub_server import Fault, HubServer
 
 PATIENCE_S = 120

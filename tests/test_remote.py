@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion import remote, transcript
+from emotion import transcript
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import Frame, InputError, Segment
 from emotion.recognisers import load_recogniser
-from emotion.remote import RemoteError
+from emotion.serving import remote
+from emotion.serving.remote import RemoteError
+from emotion.serving.weights import Choice
 from emotion.transcript.remote import BELIEF
-from emotion.weights import Choice
 from tests.test_prosody import voice
 
 TOKEN = "hf_" + "notarealtokenbutasecret"

@@ -8,7 +8,7 @@ from gradio_client import Client, handle_file
 from ruamel.yaml import YAML
 
 from emotion.labels import LABELS
-from emotion.weights import ROLES, ROOT
+from emotion.serving.weights import ROLES, ROOT
 from tests import published
 from tests.clips import ASTRONAUT, GLAD
 from tests.conftest import started, until

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion import shared_memory
 from emotion.readings import Frame
-from emotion.shared_memory import PIPE_BYTES, SharedMemory
+from emotion.serving import shared_memory
+from emotion.serving.shared_memory import PIPE_BYTES, SharedMemory
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 
 from ruamel.yaml import YAML
 
-from emotion import weights
+from emotion.serving import weights
 
 ROOT = weights.ROOT
 

@@ -6,8 +6,8 @@ import torch
 
 from emotion import prosody, speech
 from emotion.media import SAMPLE_RATE
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech import ENCODED_AT_ONCE, ENCODER_MELS, STRIDE, SpeakerEncoder, SpeechRecogniser
-from emotion.weights import DEFAULT_FILE, bundled
 from tests.test_prosody import voice
 
 librosa = pytest.importorskip("librosa")

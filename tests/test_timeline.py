@@ -30,7 +30,7 @@ from emotion.readings import (
     Transcript,
     vector,
 )
-from emotion.weights import default_weights
+from emotion.serving.weights import default_weights
 
 from . import test_page
 from .clips import spoken_video

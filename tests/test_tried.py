@@ -8,10 +8,10 @@ import torch
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech import ENCODER_MELS, N_FEATURES, STATES, SpeakerEncoder
 from emotion.training import datasets, metrics, speech, text, tried
 from emotion.training.datasets import Example
-from emotion.weights import DEFAULT_FILE, bundled
 
 NEUTRAL = LABELS.index("neutral")
 

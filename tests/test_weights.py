@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from emotion import weights
 from emotion.labels import LABELS, MODALITIES
 from emotion.readings import InputError
+from emotion.serving import weights
 
 GOOD = """text:
   - {name: t, source: bundled, path: t, revision: "1", licence: MIT, temperature: 1.2, fusion_weight: 0.5}

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion import media, workers
+from emotion import media
 from emotion.readings import InputError
+from emotion.serving import workers
 
 ROOT = Path(__file__).parents[1]
 
@@ -166,7 +167,7 @@ import os, sys, time
 sys.path[:0] = [{root!r}, {tests!r}]
 print("main", flush=True)
 import test_workers
-from emotion.workers import Workers
+from emotion.serving.workers import Workers
 pool = Workers()
 pool.warm(test_workers.remember)  # imports this file before the limit of any task runs
 print(pool.submit(test_workers.echo, 42, timeout=60).result(), flush=True)
@@ -202,7 +203,8 @@ def test_no_worker_outlives_its_parent(tmp_path, second, end, status, seconds):
 
 def test_a_command_may_use_workers():
     command = """if True:
-        from emotion import media, workers
+        from emotion import media
+        from emotion.serving import workers
         workers.Workers().submit(media.decode_audio, "/no-such.wav", timeout=60).result()"""
     done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=30)
     assert "InputError: no-such.wav does not exist." in done.stderr

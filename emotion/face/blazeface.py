@@ -13,7 +13,7 @@ import numpy as np
 
 from emotion.face.detection import Detection, Place, distinct, square_cut
 from emotion.readings import InputError
-from emotion.weights import Choice, model_file
+from emotion.serving.weights import Choice, model_file
 
 SIDE = 128  # pixels of the network's input
 GRIDS = ((16, 2), (8, 6))  # cells a side, and anchors a cell: 16 * 16 * 2 + 8 * 8 * 6 = 896 anchors

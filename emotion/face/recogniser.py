@@ -13,7 +13,7 @@ from emotion.face.tracking import Sighting
 from emotion.labels import LABELS
 from emotion.readings import Frame
 from emotion.recognisers import FaceReader
-from emotion.weights import Choice, config, fill, tensors
+from emotion.serving.weights import Choice, config, fill, tensors
 
 SIZE = 48  # pixels: FER2013's own
 BATCH = 32

@@ -12,7 +12,7 @@ from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets
 from emotion.page.texts import element, label
 from emotion.readings import Analysis, named
-from emotion.weights import fusion_weight
+from emotion.serving.weights import fusion_weight
 
 SETS = ("A", "B")
 SCRIPTS = ("fusion.js", "download.js", "votes.js", "sides.js", "compare.js")

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from emotion.figures import weight_simplex
 from emotion.page import texts
 from emotion.page.texts import Say
-from emotion.weights import ROOT
+from emotion.serving.weights import ROOT
 
 MODELS = ROOT / "emotion" / "models"
 CARDS = ("text", "speech", "face", "transcript")

@@ -26,9 +26,9 @@ from emotion.face.detection import Box, Detector
 from emotion.face.tracking import follow
 from emotion.readings import Frame, InputError
 from emotion.recognisers import load_recogniser
+from emotion.serving.weights import DEFAULT_FILE, Choice, read
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example
-from emotion.weights import DEFAULT_FILE, Choice, read
 
 WIDTH, HEIGHT = 640, 480  # pixels of a picture
 SIZES = (80, 110, 160, 240)  # and of a face in it

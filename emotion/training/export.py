@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 
 from emotion.labels import LABELS
 from emotion.readings import InputError
+from emotion.serving.weights import DEFAULT_FILE, ROOT, Choice
 from emotion.training import evaluation, metrics
 from emotion.training.datasets import Example
-from emotion.weights import DEFAULT_FILE, ROOT, Choice
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from emotion.face.recogniser import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.training import datasets, export, loop
 from emotion.training.datasets import Example
-from emotion.weights import DEFAULT_FILE, bundled
 
 log = logging.getLogger(__name__)
 

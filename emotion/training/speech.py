@@ -19,6 +19,7 @@ from emotion.fusion import calibrate
 from emotion.labels import LABELS, mood
 from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech import (
     N_MELS,
     STEP,
@@ -35,7 +36,6 @@ from emotion.speech import (
 )
 from emotion.training import datasets, export, loop, metrics
 from emotion.training.datasets import Example, ravdess_clip
-from emotion.weights import DEFAULT_FILE, bundled
 
 log = logging.getLogger(__name__)
 

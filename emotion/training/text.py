@@ -17,10 +17,10 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS, mood
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.text import EMOTIONS, MAX_TOKENS, TextNetwork, TextRecogniser, encode, label_scores, normalise, pad
 from emotion.training import datasets, evaluation, export, loop, metrics, phrases
 from emotion.training.datasets import Example
-from emotion.weights import DEFAULT_FILE, bundled
 
 log = logging.getLogger(__name__)
 

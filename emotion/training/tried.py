@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS, VALENCE
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
 from emotion.text import TextRecogniser
 from emotion.training import datasets, evaluation, export, loop, metrics, speech, text
 from emotion.training.datasets import Example
 from emotion.training.experiments import of_states, run
-from emotion.weights import DEFAULT_FILE, bundled
 
 CHOSEN_ON = 3  # the first of the folds of RAVDESS that settings of the voice were chosen on: actors 13-20
 LAYERS = ("first", "second", "third")  # of the speaker encoder

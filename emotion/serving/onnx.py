@@ -8,10 +8,10 @@ import numpy as np
 
 from emotion.face.detection import Detection, Place, distinct, shrunk, square_cut
 from emotion.face.tracking import Sighting
-from emotion.label_map import LabelMap
 from emotion.readings import Frame, InputError
 from emotion.recognisers import NOWHERE, FaceReader, coloured
-from emotion.weights import Choice, model_file
+from emotion.serving.label_map import LabelMap
+from emotion.serving.weights import Choice, model_file
 
 # Where the features of a face belong in a picture of 112 x 112 for MobileFaceNet (opencv_zoo, facial_fer_model.py), in the order of
 # ``Detection.landmarks``.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_FILE = ROOT / "weights.yaml"
 ROLES = (*MODALITIES, "detector", "transcript")
 SOURCES = ("auto", "hub", "bundled")

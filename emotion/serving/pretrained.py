@@ -22,13 +22,13 @@ from transformers import (
 )
 
 from emotion import prosody
-from emotion.label_map import LabelMap
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import HOP
 from emotion.readings import InputError
 from emotion.recognisers import FaceReader, Heard, SpeechReader, TextReader, coloured, known_share
-from emotion.weights import Choice
+from emotion.serving.label_map import LabelMap
+from emotion.serving.weights import Choice
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emotion import hub
 from emotion.labels import MODALITIES
 from emotion.readings import InputError
-from emotion.weights import DEFAULT_FILE, REPOSITORY, ROOT, WEIGHTS, bundled, file_in_use, read
+from emotion.serving import hub
+from emotion.serving.weights import DEFAULT_FILE, REPOSITORY, ROOT, WEIGHTS, bundled, file_in_use, read
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emotion import hub
-from emotion.hub import HubError
 from emotion.readings import InputError
-from emotion.weights import OFFLINE, Choice
-from emotion.workers import WorkerError, Workers
+from emotion.serving import hub
+from emotion.serving.hub import HubError
+from emotion.serving.weights import OFFLINE, Choice
+from emotion.serving.workers import WorkerError, Workers
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from typing import Any
 from pebble import ProcessFuture, ProcessPool
 
 from emotion.readings import InputError
-from emotion.shared_memory import Place, SharedMemory, dumps
+from emotion.serving.shared_memory import Place, SharedMemory, dumps
 
 log = logging.getLogger(__name__)
 

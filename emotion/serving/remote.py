@@ -18,12 +18,12 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabl
 
 from emotion import prosody
 from emotion.face.detection import shrunk
-from emotion.label_map import LabelMap
 from emotion.media import SAMPLE_RATE
 from emotion.prosody import HOP
 from emotion.readings import InputError
 from emotion.recognisers import FaceReader, Heard, SpeechReader, TextReader, coloured
-from emotion.weights import Choice
+from emotion.serving.label_map import LabelMap
+from emotion.serving.weights import Choice
 
 log = logging.getLogger(__name__)
 
