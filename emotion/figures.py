@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from emotion.labels import LABELS, MOOD_WORDS, mood_word
 from emotion.media import SAMPLE_RATE
-from emotion.prosody import HOP, MAX_HZ
 from emotion.readings import Reading, SpeechReading
+from emotion.speech.prosody import HOP, MAX_HZ
 
 # One colour an emotion, everywhere. Told apart with protanopia, deuteranopia and tritanopia too (Machado et al. 2009: no two are
 # closer than 15 in CIELAB), and at least 2:1 against a white and a black page.

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from emotion import prosody
 from emotion.face.detection import Detector
 from emotion.face.tracking import Sighting, follow
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
-from emotion.prosody import HOP
 from emotion.readings import FaceFrame, FaceReading, Frame, InputError, Segment, SpeechReading, TextReading, Window
 from emotion.serving.weights import Choice
+from emotion.speech import prosody
+from emotion.speech.prosody import HOP
 
 PIECES = 1.5  # to a word, at most, in a text that counts fully: English has 1.0 to 1.3, German 2, random letters 4
 VOICED_SECONDS, VOICED_SHARE = 0.6, 0.3  # from which a reading counts fully: a short sentence said plainly
@@ -32,8 +32,8 @@ NOWHERE = np.zeros((0, 0), np.float32)
 
 # (role, loader) to the class, by its module.
 LOADERS = {
-    ("text", "emotion"): ("emotion.text", "TextRecogniser"),
-    ("speech", "emotion"): ("emotion.speech", "SpeechRecogniser"),
+    ("text", "emotion"): ("emotion.text.recogniser", "TextRecogniser"),
+    ("speech", "emotion"): ("emotion.speech.recogniser", "SpeechRecogniser"),
     ("face", "emotion"): ("emotion.face.recogniser", "FaceRecogniser"),
     ("text", "transformers"): ("emotion.serving.pretrained", "PretrainedText"),
     ("speech", "transformers"): ("emotion.serving.pretrained", "PretrainedSpeech"),

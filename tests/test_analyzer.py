@@ -13,8 +13,8 @@ from emotion.labels import LABELS
 from emotion.media import MAX_TEXT_CHARS, SAMPLE_RATE
 from emotion.readings import InputError
 from emotion.serving.slots import Serving
-from emotion.speech import MAX_STRETCHES
-from emotion.text import MAX_WORDS
+from emotion.speech.recogniser import MAX_STRETCHES
+from emotion.text.recogniser import MAX_WORDS
 from tests.clips import ASTRONAUT, GLAD, spoken_video
 
 

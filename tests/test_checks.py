@@ -8,7 +8,7 @@ import pytest
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.speech import SpeechRecogniser
+from emotion.speech.recogniser import SpeechRecogniser
 from emotion.training import checks, datasets, export, fusion, protocols, speech
 from emotion.training.datasets import Example
 from tests.test_noise import spoken

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from emotion.labels import LABELS
-from emotion.speech import N_FEATURES, SpectralNetwork
+from emotion.speech.recogniser import N_FEATURES, SpectralNetwork
 from emotion.training import experiments, speech
 
 

@@ -11,8 +11,8 @@ import pytest
 from emotion import figures
 from emotion.labels import LABELS, MOOD_WORDS
 from emotion.media import SAMPLE_RATE
-from emotion.prosody import HOP
 from emotion.readings import SpeechReading, TextReading
+from emotion.speech.prosody import HOP
 
 PROBABILITIES = np.array([0.05, 0.02, 0.03, 0.6, 0.2, 0.06, 0.04], np.float32)
 

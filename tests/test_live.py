@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion import live, live_sessions, media, transcript
+from emotion import media, transcript
 from emotion.analyzer import Analyzer
 from emotion.face.tracking import Follower, follow
 from emotion.labels import LABELS
-from emotion.live import LiveSession
-from emotion.live_sessions import Sessions
+from emotion.live import session as live
+from emotion.live import sessions as live_sessions
+from emotion.live.buffers import Latest, Ring, Tail
+from emotion.live.columns import COLUMN, COLUMNS, Sketch
+from emotion.live.session import LiveSession
+from emotion.live.sessions import Sessions
 from emotion.media import SAMPLE_RATE
 from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
 from emotion.recognisers import load_recogniser
-from emotion.rolling import Latest, Ring, Tail
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.sketch import COLUMN, COLUMNS, Sketch
 
 from .clips import ASTRONAUT, GLAD
 

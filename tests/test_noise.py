@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from emotion import noise, prosody
 from emotion.media import SAMPLE_RATE
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.speech import SpeechRecogniser
+from emotion.speech import noise, prosody
+from emotion.speech.recogniser import SpeechRecogniser
 from emotion.training import speech
 from tests.test_prosody import voice
 

@@ -21,7 +21,6 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
-from emotion import prosody
 from emotion.face import detection
 from emotion.face.detection import Detection
 from emotion.face.recogniser import MIRRORED
@@ -36,6 +35,7 @@ from emotion.serving.onnx import STANDARD, YuNet, aligned
 from emotion.serving.pretrained import MAX_FRAMES, MAX_WORDS, WINDOW
 from emotion.serving.slots import Serving
 from emotion.serving.weights import DEFAULT_FILE, Choice, bundled
+from emotion.speech import prosody
 from emotion.training import evaluation
 from emotion.training.datasets import Example
 from tests import published

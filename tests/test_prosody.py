@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion import prosody
 from emotion.media import SAMPLE_RATE
+from emotion.speech import prosody
 
 
 def voice(hertz, seconds=2.0, level=0.1, vibrato=0.0):

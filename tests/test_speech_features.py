@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from emotion import prosody, speech
 from emotion.media import SAMPLE_RATE
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.speech import ENCODED_AT_ONCE, ENCODER_MELS, STRIDE, SpeakerEncoder, SpeechRecogniser
+from emotion.speech import prosody
+from emotion.speech import recogniser as speech
+from emotion.speech.recogniser import ENCODED_AT_ONCE, ENCODER_MELS, STRIDE, SpeakerEncoder, SpeechRecogniser
 from tests.test_prosody import voice
 
 librosa = pytest.importorskip("librosa")

@@ -11,8 +11,9 @@ import pytest
 import soundfile as sf
 
 import emotion
-from emotion import analyzer, live_sessions, media
+from emotion import analyzer, media
 from emotion.labels import LABELS, mood_word
+from emotion.live import sessions as live_sessions
 from emotion.page import method, texts, wording
 from emotion.page.texts import LANGUAGES, Say
 from emotion.readings import InputError

@@ -9,7 +9,7 @@ import torch
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.speech import ENCODER_MELS, N_FEATURES, STATES, SpeakerEncoder
+from emotion.speech.recogniser import ENCODER_MELS, N_FEATURES, STATES, SpeakerEncoder
 from emotion.training import datasets, metrics, speech, text, tried
 from emotion.training.datasets import Example
 

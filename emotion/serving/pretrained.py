@@ -21,14 +21,14 @@ from transformers import (
     AutoTokenizer,
 )
 
-from emotion import prosody
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
-from emotion.prosody import HOP
 from emotion.readings import InputError
 from emotion.recognisers import FaceReader, Heard, SpeechReader, TextReader, coloured, known_share
 from emotion.serving.label_map import LabelMap
 from emotion.serving.weights import Choice
+from emotion.speech import prosody
+from emotion.speech.prosody import HOP
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 

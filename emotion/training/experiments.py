@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from emotion.labels import LABELS
 from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.speech import ENCODER_MELS, N_FEATURES, STATES, EncodedNetwork, SpectralNetwork, pooled
-from emotion.text import EMOTIONS
+from emotion.speech.recogniser import ENCODER_MELS, N_FEATURES, STATES, EncodedNetwork, SpectralNetwork, pooled
+from emotion.text.recogniser import EMOTIONS
 from emotion.training import datasets, export, loop, metrics, speech, text
 from emotion.training.datasets import Example
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 import emotion
-from emotion import figures, prosody
+from emotion import figures
 from emotion.analyzer import Analyzer
 from emotion.labels import LABELS, MODALITIES, to_label
 from emotion.readings import HEARD, InputError
 from emotion.recognisers import voice_reliability
 from emotion.serving import weights
+from emotion.speech import prosody
 from emotion.training import datasets, evaluation, export, loop, metrics
 from emotion.training.transcript import SENTENCES
 

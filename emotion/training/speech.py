@@ -14,13 +14,13 @@ import torch
 from scipy.signal import butter, fftconvolve, sosfilt
 from torch import Tensor, nn
 
-from emotion import noise, prosody
 from emotion.fusion import calibrate
 from emotion.labels import LABELS, mood
 from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.speech import (
+from emotion.speech import noise, prosody
+from emotion.speech.recogniser import (
     N_MELS,
     STEP,
     STRIDE,

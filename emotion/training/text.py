@@ -18,7 +18,7 @@ from torch import nn
 
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS, mood
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.text import EMOTIONS, MAX_TOKENS, TextNetwork, TextRecogniser, encode, label_scores, normalise, pad
+from emotion.text.recogniser import EMOTIONS, MAX_TOKENS, TextNetwork, TextRecogniser, encode, label_scores, normalise, pad
 from emotion.training import datasets, evaluation, export, loop, metrics, phrases
 from emotion.training.datasets import Example
 

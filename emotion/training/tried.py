@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from emotion.fusion import calibrate
 from emotion.labels import LABELS, VALENCE
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.speech import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
-from emotion.text import TextRecogniser
+from emotion.speech.recogniser import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
+from emotion.text.recogniser import TextRecogniser
 from emotion.training import datasets, evaluation, export, loop, metrics, speech, text
 from emotion.training.datasets import Example
 from emotion.training.experiments import of_states, run

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion import prosody
 from emotion.media import SAMPLE_RATE
-from emotion.prosody import HOP
 from emotion.readings import InputError, Segment, Transcript
+from emotion.speech import prosody
+from emotion.speech.prosody import HOP
 from emotion.transcript import moonshine
 
 Span = tuple[float, float]  # start and end in seconds from the beginning of the recording

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from emotion.prosody import HOP, Prosody
+from emotion.speech.prosody import HOP, Prosody
 
 FRAME, STEP = 400, 160  # samples: 25 ms every 10 ms
 PAUSES = 0.05  # of the frames, the quietest, show the noise where nothing in them is voiced

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from emotion.analyzer import Analyzer
-from emotion.live import LiveSession
+from emotion.live.session import LiveSession
 from emotion.readings import InputError
 
 SESSIONS = 4  # at once: each takes about half a core

@@ -1,0 +1,1 @@
+"""How it is said: pitch, energy and intensity of a voice, and which emotions it carries."""

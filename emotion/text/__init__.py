@@ -1,0 +1,1 @@
+"""What is said: a text, and which emotions its words carry."""
