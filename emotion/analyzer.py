@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from emotion import media, transcript
+from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
 from emotion.media import SAMPLE_RATE
 from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
 from emotion.serving import weights
 from emotion.serving.slots import Fetcher, Serving, Slot
-from emotion.serving.weights import Choice
 from emotion.serving.workers import MAX_WORKERS, Workers
 
 log = logging.getLogger(__name__)
@@ -224,7 +224,7 @@ class Analyzer:
         import cv2
         import torch
 
-        from emotion.recognisers import load_recogniser
+        from emotion.serving.loaders import load_recogniser
 
         torch.set_num_threads(1)  # the branches are what runs in parallel
         cv2.setNumThreads(1)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from emotion.analyzer import Analyzer
+from emotion.checkpoint import Choice
 from emotion.serving import hub, weights
 from emotion.serving.hub import HubError
-from emotion.serving.weights import OFFLINE, Choice
+from emotion.serving.weights import OFFLINE
 
 PACKAGES = ("torch", "transformers", "gradio", "huggingface-hub", "opencv-python-headless", "openai-whisper", "moonshine-voice")
 NETWORK_TIMEOUT_S = 5.0

@@ -12,7 +12,7 @@ from emotion.face.detection import Box, Place
 from emotion.face.tracking import FaceTrack
 from emotion.face.tracking import follow as follow_with
 from emotion.readings import Frame
-from emotion.recognisers import load_recogniser
+from emotion.serving.loaders import load_recogniser
 from emotion.serving.weights import DEFAULT_FILE, bundled
 
 PHOTOGRAPH = Path(__file__).parent / "media" / "astronaut.jpg"

@@ -21,7 +21,7 @@ FETCH = """
 import json, sys
 from emotion.serving import hub
 from emotion.serving.slots import Fetcher
-from emotion.serving.weights import Choice
+from emotion.checkpoint import Choice
 choice, deadline = json.loads(sys.argv[1]), float(sys.argv[2])
 choice["unlisted"] = tuple(choice.get("unlisted", ()))
 try:

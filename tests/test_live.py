@@ -22,7 +22,7 @@ from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
 from emotion.media import SAMPLE_RATE
 from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
-from emotion.recognisers import load_recogniser
+from emotion.serving.loaders import load_recogniser
 from emotion.serving.weights import DEFAULT_FILE, bundled
 
 from .clips import ASTRONAUT, GLAD

@@ -21,6 +21,7 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
+from emotion.checkpoint import Choice
 from emotion.face import detection
 from emotion.face.detection import Detection
 from emotion.face.recogniser import MIRRORED
@@ -29,12 +30,12 @@ from emotion.figures import reading_figure, sound_figure
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.page import frames as page_frames
 from emotion.readings import Analysis, FaceReading, Frame, Fusion, InputError, Segment
-from emotion.recognisers import load_recogniser
 from emotion.serving.label_map import LabelMap
+from emotion.serving.loaders import load_recogniser
 from emotion.serving.onnx import STANDARD, YuNet, aligned
 from emotion.serving.pretrained import MAX_FRAMES, MAX_WORDS, WINDOW
 from emotion.serving.slots import Serving
-from emotion.serving.weights import DEFAULT_FILE, Choice, bundled
+from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech import prosody
 from emotion.training import evaluation
 from emotion.training.datasets import Example
@@ -199,7 +200,7 @@ def test_threads_do_not_disturb_each_other(goemotions, tmp_path, photograph, mon
 
 def test_no_library_is_imported_before_a_model_is_loaded():
     heavy = {"torch", "transformers", "huggingface_hub", "soxr"}
-    script = f"import sys, emotion.analyzer, emotion.recognisers; print(*({heavy} & set(sys.modules)))"
+    script = f"import sys, emotion.analyzer, emotion.serving.loaders; print(*({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split() == []
 
 

@@ -15,12 +15,12 @@ import pytest
 import soundfile
 
 from emotion import transcript
+from emotion.checkpoint import Choice
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import Frame, InputError, Segment
-from emotion.recognisers import load_recogniser
 from emotion.serving import remote
+from emotion.serving.loaders import load_recogniser
 from emotion.serving.remote import RemoteError
-from emotion.serving.weights import Choice
 from emotion.transcript.remote import BELIEF
 from tests.test_prosody import voice
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from emotion.checkpoint import Choice
 from emotion.readings import InputError
 from emotion.serving import hub
 from emotion.serving import slots as startup
 from emotion.serving.hub import HubError
 from emotion.serving.slots import Fetcher, Slot
-from emotion.serving.weights import Choice
 
 HUB = Choice("better", "hub", "0" * 40, "MIT", repo="a/b", files={"model.safetensors": None}, megabytes=1.0)
 OWN = Choice("own", "bundled", "1", "MIT", path=Path("own"))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from emotion import checkpoint
 from emotion.labels import LABELS, MODALITIES
 from emotion.readings import InputError
 from emotion.serving import weights
@@ -145,17 +146,17 @@ def test_what_is_no_weights_file_is_refused(tmp_path, text):
 
 def test_broken_tensors_are_refused(tmp_path):
     with pytest.raises(InputError, match="no safetensors"):
-        weights.tensors(tmp_path)
+        checkpoint.tensors(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x04cnt\nsystem\n")
     with pytest.raises(InputError, match="not a whole"):
-        weights.tensors(tmp_path)
+        checkpoint.tensors(tmp_path)
     with pytest.raises(InputError, match=r"config\.json"):
-        weights.config(tmp_path)
+        checkpoint.config(tmp_path)
 
 
 def test_tensors_that_do_not_fit_are_refused(tmp_path):
     network = torch.nn.Linear(3, 2)
-    weights.fill(network, {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, tmp_path)
+    checkpoint.fill(network, {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, tmp_path)
     assert network.weight.sum() == 6
     for state, word in (
         ({"weight": torch.ones(2, 3)}, "bias"),
@@ -163,10 +164,10 @@ def test_tensors_that_do_not_fit_are_refused(tmp_path):
         ({"weight": torch.ones(2, 4), "bias": torch.zeros(2)}, "weight"),
     ):
         with pytest.raises(InputError, match=f"1 tensors, {word}"):
-            weights.fill(network, state, tmp_path)
+            checkpoint.fill(network, state, tmp_path)
 
 
 def test_a_model_of_other_labels_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"labels": ["good", "bad"]}')
     with pytest.raises(InputError, match="good, bad"):
-        weights.config(tmp_path)
+        checkpoint.config(tmp_path)

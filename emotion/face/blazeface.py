@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from emotion.checkpoint import Choice, model_file
 from emotion.face.detection import Detection, Place, distinct, square_cut
 from emotion.readings import InputError
-from emotion.serving.weights import Choice, model_file
 
 SIDE = 128  # pixels of the network's input
 GRIDS = ((16, 2), (8, 6))  # cells a side, and anchors a cell: 16 * 16 * 2 + 8 * 8 * 6 = 896 anchors

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from emotion.checkpoint import Choice, config, fill, tensors
+from emotion.face.reader import FaceReader
 from emotion.face.tracking import Sighting
 from emotion.labels import LABELS
 from emotion.readings import Frame
-from emotion.recognisers import FaceReader
-from emotion.serving.weights import Choice, config, fill, tensors
 
 SIZE = 48  # pixels: FER2013's own
 BATCH = 32

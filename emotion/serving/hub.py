@@ -6,7 +6,7 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from emotion.serving.weights import Choice
+from emotion.checkpoint import Choice
 
 ANSWER_TIMEOUT_S = 8.0
 STALE_S = 600.0  # since the last byte of a download that nobody goes on with

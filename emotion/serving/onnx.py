@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from emotion.checkpoint import Choice, model_file
 from emotion.face.detection import Detection, Place, distinct, shrunk, square_cut
+from emotion.face.reader import NOWHERE, FaceReader, coloured
 from emotion.face.tracking import Sighting
 from emotion.readings import Frame, InputError
-from emotion.recognisers import NOWHERE, FaceReader, coloured
 from emotion.serving.label_map import LabelMap
-from emotion.serving.weights import Choice, model_file
 
 # Where the features of a face belong in a picture of 112 x 112 for MobileFaceNet (opencv_zoo, facial_fer_model.py), in the order of
 # ``Detection.landmarks``.

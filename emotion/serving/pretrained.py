@@ -21,14 +21,16 @@ from transformers import (
     AutoTokenizer,
 )
 
+from emotion.checkpoint import Choice
+from emotion.face.reader import FaceReader, coloured
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
-from emotion.recognisers import FaceReader, Heard, SpeechReader, TextReader, coloured, known_share
 from emotion.serving.label_map import LabelMap
-from emotion.serving.weights import Choice
 from emotion.speech import prosody
 from emotion.speech.prosody import HOP
+from emotion.speech.reader import Heard, SpeechReader
+from emotion.text.reader import TextReader, known_share
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 

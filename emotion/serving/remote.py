@@ -16,14 +16,16 @@ import soundfile
 from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
+from emotion.checkpoint import Choice
 from emotion.face.detection import shrunk
+from emotion.face.reader import FaceReader, coloured
 from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
-from emotion.recognisers import FaceReader, Heard, SpeechReader, TextReader, coloured
 from emotion.serving.label_map import LabelMap
-from emotion.serving.weights import Choice
 from emotion.speech import prosody
 from emotion.speech.prosody import HOP
+from emotion.speech.reader import Heard, SpeechReader
+from emotion.text.reader import TextReader
 
 log = logging.getLogger(__name__)
 

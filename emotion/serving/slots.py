@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from emotion.checkpoint import Choice
 from emotion.readings import InputError
 from emotion.serving import hub
 from emotion.serving.hub import HubError
-from emotion.serving.weights import OFFLINE, Choice
+from emotion.serving.weights import OFFLINE
 from emotion.serving.workers import WorkerError, Workers
 
 log = logging.getLogger(__name__)

@@ -1,21 +1,18 @@
-"""weights.yaml: where each model comes from, and what is known of it; and the tensors of a model folder."""
+"""weights.yaml: where each model comes from, and what is known of it."""
 
 import functools
-import json
 import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from emotion.checkpoint import Choice
 from emotion.labels import LABELS, MODALITIES
-from emotion.readings import InputError, ModelInfo
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
+from emotion.readings import InputError
+from emotion.serving import loaders
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_FILE = ROOT / "weights.yaml"
@@ -27,13 +24,6 @@ SOURCES = ("auto", "hub", "bundled")
 KINDS = ("hub", "remote", "bundled", "local", "pip")
 OFFLINE = ("bundled", "local", "pip")
 ALLOWED = {"auto": KINDS, "hub": ("hub", "remote"), "bundled": ("bundled", "pip")}
-LOADERS = {
-    "text": ("emotion", "transformers", "inference"),
-    "speech": ("emotion", "transformers", "inference"),
-    "face": ("emotion", "transformers", "onnx", "inference"),
-    "detector": ("yunet", "blazeface"),
-    "transcript": ("whisper", "inference"),
-}
 # Of the Hub's client, read when it is imported: what the environment says goes before.
 HUB_DEFAULTS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -44,46 +34,10 @@ HUB_DEFAULTS = {
 }
 WEIGHTS = (".safetensors", ".onnx", ".tflite")  # suffixes of files that hold weights, none of which can hold code
 FILES = (*WEIGHTS, ".json", ".txt")
-LEAST_BYTES = 1024  # of a model file; the pointer that stands for it in a repository of Git LFS has 130
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 TRIAL_FILES = ("tokenizer*.json", "vocab.json", "vocab.txt", "merges.txt", "special_tokens_map.json", "preprocessor_config.json")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One model that can serve a role.
-
-    ``path``: its folder, relative to weights.yaml, or once it is fetched; None for a package. ``repo``: Hub repository, and for a
-    remote one also a URL; ``files``: of it, with the SHA-256 of each, None where it is not known; ``folder``: in it, of our own models.
-    ``loader``: what reads it, one of LOADERS. ``labels``: its label to one of the seven (None: left out), or the seven in the order of
-    its outputs. ``sampling_rate`` in Hz and ``input_size`` in pixels: what it takes. ``megabytes``: about how much there is to fetch.
-    ``temperature``: of its calibration, None when it has none. ``fusion_weight``: fitted weight of its readings, >= 0. ``figures``:
-    known figures by name. ``unlisted``: patterns of further files, of a model on trial.
-    """
-
-    name: str
-    source: str
-    revision: str
-    licence: str
-    path: Path | None = None
-    temperature: float | None = None
-    fusion_weight: float | None = None
-    figures: dict[str, Any] = field(default_factory=dict)
-    repo: str | None = None
-    files: dict[str, str | None] = field(default_factory=dict)
-    folder: str | None = None
-    loader: str | None = None
-    labels: dict[str, str | None] | tuple[str, ...] | None = None
-    sampling_rate: int | None = None
-    input_size: int | None = None
-    megabytes: float | None = None
-    unlisted: tuple[str, ...] = ()
-
-    @property
-    def info(self) -> ModelInfo:
-        return ModelInfo(self.source, self.name, self.revision, self.temperature is not None)
 
 
 def file_in_use(file: str | Path | None = None) -> Path:
@@ -155,59 +109,6 @@ def fusion_weight(choice: Choice, others: Sequence[Choice] = ()) -> float:
     return known[0] if known else 1 / len(MODALITIES)
 
 
-def tensors(folder: Path) -> dict[str, "Tensor"]:
-    """All tensors of the safetensors files in a folder, floats as float32. Raises InputError when a file is missing or broken."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise InputError(f"There are no safetensors files in {folder}.")
-    result: dict[str, Tensor] = {}
-    for file in files:
-        try:
-            result |= load_file(file)
-        except SafetensorError as e:
-            raise InputError(f"{file} is not a whole safetensors file: {e}") from e
-    return {name: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for name, t in result.items()}
-
-
-def fill(network: "Module", state: dict[str, "Tensor"], folder: Path) -> None:
-    """Give a network its tensors. Raises InputError when one is missing, is unknown or has another size."""
-    own = network.state_dict()
-    wrong = [name for name in own if name not in state] + [name for name in state if name not in own]
-    wrong += [name for name in own if name in state and own[name].shape != state[name].shape]
-    if wrong:
-        raise InputError(f"The weights in {folder} do not fit the network: {len(wrong)} tensors, {wrong[0]} for one.")
-    network.load_state_dict(state)
-
-
-def model_file(choice: Choice, suffix: str) -> Path:
-    """The one file of a choice's folder with a suffix. Raises InputError where there is none, or several, or a pointer in its place."""
-    files = sorted(choice.path.glob(f"*{suffix}"))
-    if len(files) != 1:
-        names = ", ".join(file.name for file in files) or "none"
-        raise InputError(f"{choice.name} must come as one {suffix} file; found: {names}.")
-    if files[0].stat().st_size < LEAST_BYTES:
-        raise InputError(
-            f"{files[0].name} of {choice.name} has {files[0].stat().st_size} bytes: a pointer to the model, not the model."
-        )
-    return files[0]
-
-
-def config(folder: Path) -> dict[str, Any]:
-    """The config.json of a folder of our own models. Raises InputError when it cannot be read or names other labels."""
-    try:
-        content = json.loads((folder / "config.json").read_text("utf-8"))
-        labels = tuple(content["labels"])
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise InputError(f"{folder / 'config.json'} cannot be read: {e}") from e
-    if labels != LABELS:
-        raise InputError(f"{folder / 'config.json'} names the labels {', '.join(map(str, labels))}, not {', '.join(LABELS)}.")
-    return content
-
-
 def _on_trial(role: str) -> tuple[Choice, ...]:
     variable = f"EMOTION_{role.upper()}_MODEL"
     wanted = os.environ.get(variable, "").strip()
@@ -274,8 +175,8 @@ class _Entry:
             self.refuse(f"source {source!r} is none of {', '.join(KINDS)}", "source")
         if source in ("bundled", "local") and not isinstance(self.content.get("path"), str):
             self.refuse(f"a {source} model needs the path of its folder")
-        if loader is not None and loader not in LOADERS[self.role]:
-            self.refuse(f"loader {loader!r} is none of {', '.join(LOADERS[self.role])}, those of {self.role}", "loader")
+        if loader is not None and loader not in loaders.known(self.role):
+            self.refuse(f"loader {loader!r} is none of {', '.join(loaders.known(self.role))}, those of {self.role}", "loader")
         if (source == "remote") != (loader == "inference"):
             self.refuse("a remote model, and no other, has the loader inference", "loader")
         for key in ("figures", "files"):

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from emotion.checkpoint import Choice, config, fill, tensors
 from emotion.labels import LABELS
 from emotion.media import SAMPLE_RATE
-from emotion.recognisers import Heard, SpeechReader
-from emotion.serving.weights import Choice, config, fill, tensors
 from emotion.speech import noise, prosody
 from emotion.speech.prosody import FRAME, HOP, voiced_span
+from emotion.speech.reader import Heard, SpeechReader
 
 N_MELS = 64
 N_MFCC = 20

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers.models.bert.modeling_bert import BertConfig, BertModel
 
+from emotion.checkpoint import Choice, config, fill, tensors
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
-from emotion.recognisers import TextReader, known_share
-from emotion.serving.weights import Choice, config, fill, tensors
+from emotion.text.reader import TextReader, known_share
 
 MAX_TOKENS = 128  # an utterance; of longer texts every stretch of 128 tokens is read and the readings are averaged
 EMOTIONS = len(GOEMOTIONS)

@@ -22,11 +22,12 @@ import cv2
 import numpy as np
 
 import emotion
+from emotion.checkpoint import Choice
 from emotion.face.detection import Box, Detector
 from emotion.face.tracking import follow
 from emotion.readings import Frame, InputError
-from emotion.recognisers import load_recogniser
-from emotion.serving.weights import DEFAULT_FILE, Choice, read
+from emotion.serving.loaders import load_recogniser
+from emotion.serving.weights import DEFAULT_FILE, read
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example
 

@@ -15,9 +15,10 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
+from emotion.checkpoint import Choice
 from emotion.labels import LABELS
 from emotion.readings import InputError
-from emotion.serving.weights import DEFAULT_FILE, ROOT, Choice
+from emotion.serving.weights import DEFAULT_FILE, ROOT
 from emotion.training import evaluation, metrics
 from emotion.training.datasets import Example
 

@@ -14,11 +14,12 @@ import numpy as np
 import emotion
 from emotion import figures
 from emotion.analyzer import Analyzer
+from emotion.checkpoint import Choice
 from emotion.labels import LABELS, MODALITIES, to_label
 from emotion.readings import HEARD, InputError
-from emotion.recognisers import voice_reliability
 from emotion.serving import weights
 from emotion.speech import prosody
+from emotion.speech.reader import voice_reliability
 from emotion.training import datasets, evaluation, export, loop, metrics
 from emotion.training.transcript import SENTENCES
 
@@ -145,7 +146,7 @@ def _write(analyzer: Analyzer, file: Path, out: Path, grid: list[dict], result: 
     for name, weight in result["weights"].items():
         used = analyzer.serving(name).choice
 
-        def is_it(entry: dict[str, Any], used: weights.Choice = used) -> bool:
+        def is_it(entry: dict[str, Any], used: Choice = used) -> bool:
             return (entry["name"], entry["source"]) == (used.name, used.source)
 
         if not export.update_entry(file, name, is_it, {"fusion_weight": weight}):

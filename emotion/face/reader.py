@@ -1,0 +1,58 @@
+"""From a face model's scores to a Reading: the face that stays, in the frames that show it most clearly."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from emotion.face.detection import Detector
+from emotion.face.tracking import Sighting, follow
+from emotion.readings import FaceFrame, FaceReading, Frame
+from emotion.recogniser import Recogniser
+
+NOWHERE = np.zeros((0, 0), np.float32)
+
+
+class FaceReader(Recogniser):
+    """Reads faces, in at most ``max_frames`` frames of a video: those that show it most clearly."""
+
+    max_frames: int | None = None
+
+    def see(self, frames: Sequence[Frame], sightings: Sequence[Sighting]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
+        """Logits (n, 7) of the sightings, and where in each face they come from: (6, 6) shares, or NOWHERE where that is not known."""
+        return self.logits([sighting.crop for sighting in sightings]), [NOWHERE] * len(sightings)
+
+    def look(self, frame: Frame, sighting: Sighting) -> np.ndarray:
+        """Calibrated probabilities (7,) of one sighting, as ``read`` has them; ``frame`` is the one that it is in."""
+        return self.calibrated(self.see([frame], [replace(sighting, index=0)])[0])[0]
+
+    def read(self, frames: Sequence[Frame], detector: Detector) -> FaceReading | None:
+        """The Reading of the most persistent face in sampled frames (one for a picture), or None when there is none.
+
+        Frames count by how clearly they show the face; the reliability is the share of sampled frames that show it clearly.
+        """
+        track = follow(frames, detector)
+        if not track.sightings:
+            return None
+        clearest = sorted(track.sightings, key=lambda sighting: -sighting.weight)[: self.max_frames]
+        shown = sorted(clearest, key=lambda sighting: sighting.index)
+        logits, regions = self.see(frames, shown)
+        probabilities = self.calibrated(logits)
+        weight = np.array([sighting.weight for sighting in shown])
+        share = weight / weight.sum() if weight.any() else np.full(len(weight), 1 / len(weight))
+        return FaceReading(
+            (share @ probabilities).astype(np.float32),
+            min(1.0, track.clearness),
+            track.faces,
+            track.frames_sampled,
+            len(track.sightings),
+            tuple(
+                FaceFrame(sighting.time, sighting.box, p, float(s), parts)
+                for sighting, p, s, parts in zip(shown, probabilities, share, regions, strict=True)
+            ),
+        )
+
+
+def coloured(crop: np.ndarray) -> np.ndarray:
+    """A face as uint8 RGB (h, w, 3), which may be grey (h, w)."""
+    return crop if crop.ndim == 3 else np.repeat(crop[:, :, None], 3, axis=2)

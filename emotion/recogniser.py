@@ -1,0 +1,36 @@
+"""What every recogniser does, whatever model is inside it: from scores to calibrated probabilities."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from emotion.checkpoint import Choice
+from emotion.fusion import calibrate
+from emotion.labels import LABELS
+
+
+class Recogniser(ABC):
+    """A loaded model. Thread-safe: nothing changes after loading."""
+
+    def __init__(self, choice: Choice):
+        self.info, self.temperature = choice.info, choice.temperature or 1.0
+
+    @abstractmethod
+    def logits(self, items: Sequence[Any]) -> np.ndarray:
+        """Scores (n, 7), the logarithms of what is to be probabilities; minus infinity for a label that the model does not know."""
+
+    def predict(self, items: Sequence[Any]) -> np.ndarray:
+        """Calibrated probabilities, float32 (n, 7).
+
+        Texts of any length, one without words getting the model's guess at nothing; or recordings, float32 in [-1, 1], mono, 16 kHz,
+        any length; or faces cut out of their pictures, uint8 RGB (h, w, 3) or grey (h, w).
+        """
+        if not len(items):
+            return np.zeros((0, len(LABELS)), np.float32)
+        return self.calibrated(self.logits(items))
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities of logits (..., 7), float32."""
+        return calibrate(logits, self.temperature)

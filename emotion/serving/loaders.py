@@ -1,0 +1,46 @@
+"""Makes the model of an entry of weights.yaml: each kind of model is a class in a module that is imported when it is asked for."""
+
+import importlib
+import threading
+from typing import Any
+
+from emotion.checkpoint import Choice
+from emotion.readings import InputError
+
+# (role, loader) to the class, by its module.
+LOADERS = {
+    ("text", "emotion"): ("emotion.text.recogniser", "TextRecogniser"),
+    ("speech", "emotion"): ("emotion.speech.recogniser", "SpeechRecogniser"),
+    ("face", "emotion"): ("emotion.face.recogniser", "FaceRecogniser"),
+    ("text", "transformers"): ("emotion.serving.pretrained", "PretrainedText"),
+    ("speech", "transformers"): ("emotion.serving.pretrained", "PretrainedSpeech"),
+    ("face", "transformers"): ("emotion.serving.pretrained", "PretrainedFace"),
+    ("face", "onnx"): ("emotion.serving.onnx", "OnnxFace"),
+    ("detector", "yunet"): ("emotion.serving.onnx", "YuNet"),
+    ("detector", "blazeface"): ("emotion.face.blazeface", "BlazeFace"),
+    ("transcript", "whisper"): ("emotion.transcript.whisper", "Whisper"),
+    ("transcript", "inference"): ("emotion.transcript.remote", "RemoteTranscriber"),
+    ("text", "inference"): ("emotion.serving.remote", "RemoteText"),
+    ("speech", "inference"): ("emotion.serving.remote", "RemoteSpeech"),
+    ("face", "inference"): ("emotion.serving.remote", "RemoteFace"),
+}
+
+_loading = threading.Lock()  # transformers imports its parts when they are asked for, which two threads must not do at once
+
+
+def load_recogniser(role: str, choice: Choice) -> Any:
+    """The recogniser, or for the role "detector" the face detector, that ``choice`` describes; takes seconds.
+
+    Raises InputError, with the reason, for a model that cannot serve.
+    """
+    loader = choice.loader or "emotion"
+    if (role, loader) not in LOADERS:
+        raise InputError(f"{choice.name}: there is no loader {loader!r} for {role}; there are: {', '.join(known(role))}.")
+    module, name = LOADERS[role, loader]
+    with _loading:
+        return getattr(importlib.import_module(module), name)(choice)
+
+
+def known(role: str) -> tuple[str, ...]:
+    """The loaders of a role."""
+    return tuple(loader for of, loader in LOADERS if of == role)
