@@ -18,11 +18,11 @@ from emotion import media, transcript
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
-from emotion.media import SAMPLE_RATE
 from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
 from emotion.serving import weights
 from emotion.serving.slots import Fetcher, Serving, Slot
 from emotion.serving.workers import MAX_WORKERS, Workers
+from emotion.sound import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ import numpy as np
 from av.stream import Disposition
 
 from emotion.readings import Frame, InputError
+from emotion.sound import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000  # Hz, of all decoded sound: speech lies below 8 kHz, and both speech-to-text engines were trained at it
 MAX_DURATION_S = 600  # 10 minutes of sound or video: 38 MB of samples, and more than one mood
 MIN_DURATION_S = 0.1  # of sound: less holds no syllable, and down to 1 kHz the resampler's filter fits into it
 MAX_FILE_BYTES = 100 * 2**20  # 100 MB: 10 minutes of 1.4 Mbit/s video, or of sound as on a CD

@@ -136,7 +136,7 @@ class TextReading(Reading):
 class SpeechReading(Reading):
     """``intensity``: calm, neutral, low or high. ``pitch_hz``: median F0, None when unvoiced. ``energy_db``: RMS level, dB full scale.
 
-    ``pitch``: F0 in Hz of every ``emotion.speech.prosody.HOP`` samples, 0 where unvoiced; ``windows``: readings along time; ``attention``:
+    ``pitch``: F0 in Hz of every ``emotion.sound.HOP`` samples, 0 where unvoiced; ``windows``: readings along time; ``attention``:
     how much each stretch of ``attention_step`` seconds of the recording counted, from its beginning, summing to 1.
     """
 

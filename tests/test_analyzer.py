@@ -10,9 +10,10 @@ import torch
 import emotion
 from emotion import analyzer as analyzer_module
 from emotion.labels import LABELS
-from emotion.media import MAX_TEXT_CHARS, SAMPLE_RATE
+from emotion.media import MAX_TEXT_CHARS
 from emotion.readings import InputError
 from emotion.serving.slots import Serving
+from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import MAX_STRETCHES
 from emotion.text.recogniser import MAX_WORDS
 from tests.clips import ASTRONAUT, GLAD, spoken_video

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from emotion.labels import LABELS
-from emotion.media import SAMPLE_RATE
 from emotion.serving.weights import DEFAULT_FILE, bundled
+from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import SpeechRecogniser
 from emotion.training import checks, datasets, export, fusion, protocols, speech
 from emotion.training.datasets import Example

@@ -8,11 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from emotion import figures
+from emotion import figures, sound
 from emotion.labels import LABELS, MOOD_WORDS
-from emotion.media import SAMPLE_RATE
 from emotion.readings import SpeechReading, TextReading
-from emotion.speech.prosody import HOP
+from emotion.sound import HOP, SAMPLE_RATE
 
 PROBABILITIES = np.array([0.05, 0.02, 0.03, 0.6, 0.2, 0.06, 0.04], np.float32)
 
@@ -105,7 +104,7 @@ def test_reading_marks_its_own_mood_above_its_bars():
 def test_envelope_keeps_every_peak():
     samples = np.zeros(100_000, np.float32)
     samples[12_345], samples[54_321] = 0.7, -0.9  # single samples, which taking every n-th would miss
-    times, low, high = figures.envelope(samples, points=500)
+    times, low, high = sound.envelope(samples, points=500)
     assert len(times) <= 500
     assert high.max() == pytest.approx(0.7)
     assert low.min() == pytest.approx(-0.9)
@@ -114,21 +113,21 @@ def test_envelope_keeps_every_peak():
 
 @pytest.mark.parametrize("hertz", [110.0, 440.0, 3000.0])
 def test_spectrogram_is_loudest_at_the_tone(hertz):
-    _, bands, level = figures.spectrogram(tone(hertz, 2.0))
+    _, bands, level = sound.spectrogram(tone(hertz, 2.0))
     loudest = bands[level.astype(float).mean(axis=1).argmax()]
     assert abs(np.log2(loudest / hertz)) < 1 / 6  # two of the bands, of which ten make an octave
 
 
 def test_spectrogram_shows_when():
     samples = np.concatenate([np.zeros(SAMPLE_RATE, np.float32), tone(500, 1.0)])
-    times, _, level = figures.spectrogram(samples)
+    times, _, level = sound.spectrogram(samples)
     power = level.astype(float).max(axis=0)
     assert power[times < 0.9].max() < -40
     assert power[times > 1.1].min() > -10
 
 
 def test_silence_is_drawn_as_silence():
-    assert figures.spectrogram(np.zeros(SAMPLE_RATE, np.float32))[2].max() < -50
+    assert sound.spectrogram(np.zeros(SAMPLE_RATE, np.float32))[2].max() < -50
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 5 * SAMPLE_RATE])
@@ -167,7 +166,7 @@ def test_levels_travel_as_bytes():
     traces = json.loads(figures.sound_figure(tone(300, 3)).to_json())["data"]
     cells = next(t["z"] for t in traces if t["type"] == "heatmap")
     assert cells["dtype"] == "i1"
-    assert len(base64.b64decode(cells["bdata"])) == figures.SPECTROGRAM_BANDS * 300
+    assert len(base64.b64decode(cells["bdata"])) == sound.SPECTROGRAM_BANDS * 300
 
 
 def test_figures_have_no_background_of_their_own():

@@ -20,10 +20,10 @@ from emotion.live.buffers import Latest, Ring, Tail
 from emotion.live.columns import COLUMN, COLUMNS, Sketch
 from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
-from emotion.media import SAMPLE_RATE
 from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.weights import DEFAULT_FILE, bundled
+from emotion.sound import SAMPLE_RATE
 
 from .clips import ASTRONAUT, GLAD
 

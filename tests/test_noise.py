@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion.media import SAMPLE_RATE
 from emotion.serving.weights import DEFAULT_FILE, bundled
+from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import noise, prosody
 from emotion.speech.recogniser import SpeechRecogniser
 from emotion.training import speech
@@ -73,7 +73,7 @@ def test_zeros_before_and_after_are_no_pauses():
     noisy = clean + hiss(len(clean), 10)
     zeros = np.zeros(SAMPLE_RATE // 2 + 7, np.float32)
     cleaned = reduced(np.concatenate([zeros, noisy, zeros]))
-    assert not cleaned[: len(zeros) - prosody.HOP].any() and not cleaned[-len(zeros) :].any()
+    assert not cleaned[: len(zeros) - HOP].any() and not cleaned[-len(zeros) :].any()
     assert error_db(cleaned[len(zeros) : -len(zeros)], clean) < error_db(noisy, clean) - 3
 
 

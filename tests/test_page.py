@@ -18,10 +18,11 @@ import soundfile as sf
 from scipy.signal import correlate, resample_poly
 
 from emotion.labels import LABELS, mood_word
-from emotion.media import SAMPLE_RATE, decode_audio
+from emotion.media import decode_audio
 from emotion.page import examples, frames, temporary, texts, wording
 from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
 from emotion.serving.weights import ROLES
+from emotion.sound import SAMPLE_RATE
 
 from .conftest import CHROMIUM, MEDIA, ROOT, App
 

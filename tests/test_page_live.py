@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.signal import correlate, resample_poly
 
-from emotion.figures import envelope
 from emotion.labels import LABELS
-from emotion.media import SAMPLE_RATE, from_samples
+from emotion.media import from_samples
+from emotion.sound import SAMPLE_RATE, envelope
 
 from . import test_page
 from .conftest import App

@@ -21,6 +21,7 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
+from emotion import sound
 from emotion.checkpoint import Choice
 from emotion.face import detection
 from emotion.face.detection import Detection
@@ -119,7 +120,7 @@ def test_a_voice_in_windows_at_the_models_own_rate(wav2vec2, glad, tmp_path):
     folder, network = wav2vec2
     first, last = prosody.voiced_span(prosody.measure(glad))
     assert last - first < WINDOW  # all in one
-    cut = glad[first * prosody.HOP : (last + 1) * prosody.HOP]
+    cut = glad[first * sound.HOP : (last + 1) * sound.HOP]
 
     def by_hand(sound, rate):
         inputs = Wav2Vec2FeatureExtractor(sampling_rate=rate)(sound, sampling_rate=rate, return_tensors="pt")
@@ -244,7 +245,7 @@ def test_a_long_voice_costs_no_more_than_two_minutes(wav2vec2, monkeypatch):
     heard = []
     monkeypatch.setattr(model, "_logits", lambda samples: heard.append(len(samples)) or np.zeros((1, 7)))
     reading = model.read(np.tile(voice(150, 2.0, 0.1, 3.0), 150))
-    assert len(heard) == model.max_windows == len(reading.windows) and max(heard) == WINDOW * prosody.HOP
+    assert len(heard) == model.max_windows == len(reading.windows) and max(heard) == WINDOW * sound.HOP
     assert reading.windows[-1].end == pytest.approx(300, abs=1)
 
 

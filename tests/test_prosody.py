@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion.media import SAMPLE_RATE
+from emotion import sound
+from emotion.sound import SAMPLE_RATE
 from emotion.speech import prosody
 
 
@@ -67,9 +68,9 @@ def test_yin_equals_librosa():
     librosa = pytest.importorskip("librosa")
     rng = np.random.default_rng(3)
     samples = voice(170, vibrato=3.0) + rng.standard_normal(2 * SAMPLE_RATE).astype(np.float32) * 0.02
-    f0, aperiodicity = prosody.yin(prosody.frames(samples))
+    f0, aperiodicity = prosody.yin(sound.frames(samples))
     reference = librosa.yin(
-        samples, fmin=prosody.MIN_HZ, fmax=prosody.MAX_HZ, sr=SAMPLE_RATE, frame_length=prosody.FRAME, hop_length=prosody.HOP
+        samples, fmin=prosody.MIN_HZ, fmax=prosody.MAX_HZ, sr=SAMPLE_RATE, frame_length=sound.FRAME, hop_length=sound.HOP
     )
     close = np.abs(f0 - reference) < 0.5
     assert f0.shape == reference.shape and close.mean() > 0.98  # ties between troughs may fall either way
@@ -79,4 +80,4 @@ def test_yin_equals_librosa():
 def test_length_of_the_tracks():
     for n in (0, 1, 319, 320, 5000, 16000):
         measured = prosody.measure(np.zeros(n, np.float32))
-        assert len(measured.f0) == len(measured.level_db) == 1 + n // prosody.HOP
+        assert len(measured.f0) == len(measured.level_db) == 1 + n // sound.HOP

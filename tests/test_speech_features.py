@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from emotion.media import SAMPLE_RATE
+from emotion import sound
 from emotion.serving.weights import DEFAULT_FILE, bundled
+from emotion.sound import SAMPLE_RATE
 from emotion.speech import prosody
 from emotion.speech import recogniser as speech
 from emotion.speech.recogniser import ENCODED_AT_ONCE, ENCODER_MELS, STRIDE, SpeakerEncoder, SpeechRecogniser
@@ -33,8 +34,8 @@ def columns(scaled):
 
 @pytest.fixture(scope="module")
 def spectrum(scaled, columns):
-    cut = scaled[: (len(columns[0]) - 1) * prosody.HOP]
-    return cut, np.abs(librosa.stft(cut, n_fft=prosody.FRAME, hop_length=prosody.HOP, pad_mode="constant"))
+    cut = scaled[: (len(columns[0]) - 1) * sound.HOP]
+    return cut, np.abs(librosa.stft(cut, n_fft=sound.FRAME, hop_length=sound.HOP, pad_mode="constant"))
 
 
 def test_log_mel_and_mfcc(columns, spectrum):
@@ -53,12 +54,12 @@ def test_chroma(columns, spectrum):
 
 def test_spectral_contrast(columns, spectrum):
     np.testing.assert_allclose(
-        columns[3], librosa.feature.spectral_contrast(S=spectrum[1], sr=SAMPLE_RATE, n_fft=prosody.FRAME).T, atol=0.05
+        columns[3], librosa.feature.spectral_contrast(S=spectrum[1], sr=SAMPLE_RATE, n_fft=sound.FRAME).T, atol=0.05
     )
 
 
 def test_zero_crossing_rate(columns, spectrum):
-    expected = librosa.feature.zero_crossing_rate(spectrum[0], frame_length=prosody.FRAME, hop_length=prosody.HOP)
+    expected = librosa.feature.zero_crossing_rate(spectrum[0], frame_length=sound.FRAME, hop_length=sound.HOP)
     np.testing.assert_allclose(columns[4], expected.T, atol=1e-6)
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from emotion.fusion import fuse
 from emotion.labels import LABELS
-from emotion.media import SAMPLE_RATE
 from emotion.page import frames, launch_options, timeline
 from emotion.page.texts import Say
 from emotion.page.timeline import Timeline
@@ -31,6 +30,7 @@ from emotion.readings import (
     vector,
 )
 from emotion.serving.weights import default_weights
+from emotion.sound import SAMPLE_RATE
 
 from . import test_page
 from .clips import spoken_video

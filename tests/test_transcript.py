@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from scipy.signal import chirp
 
 from emotion import transcript
-from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError, Segment, Transcript
+from emotion.sound import SAMPLE_RATE
 from emotion.training import transcript as training
 from emotion.transcript import moonshine, passages, transcribe, whisper
 from emotion.transcript.passages import pieces

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion.figures import SPECTROGRAM_BANDS, SPECTROGRAM_FRAME, SPECTROGRAM_HZ, band_levels
-from emotion.media import SAMPLE_RATE
+from emotion.sound import SAMPLE_RATE, SPECTROGRAM_BANDS, SPECTROGRAM_FRAME, SPECTROGRAM_HZ, band_levels
 
 COLUMN = 800  # samples, 50 ms: 20 columns a second
 COLUMNS = 200  # kept: 10 s

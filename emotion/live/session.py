@@ -21,8 +21,8 @@ from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.live.buffers import Latest, Part, Ring, Tail
 from emotion.live.columns import Columns, Sketch
-from emotion.media import SAMPLE_RATE
 from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading, Segment, Transcript
+from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import quietest
 
 KEPT_S = 60  # of sound and pictures: what the analysis at the end is made of

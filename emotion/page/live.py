@@ -15,16 +15,16 @@ import gradio as gr
 import numpy as np
 
 from emotion.analyzer import NOT_ENGLISH, Analyzer
-from emotion.figures import COLOURS, SPECTROGRAM_BANDS
+from emotion.figures import COLOURS
 from emotion.labels import LABELS
 from emotion.live.columns import COLUMN, COLUMNS, Columns
 from emotion.live.session import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
 from emotion.live.sessions import Sessions
-from emotion.media import SAMPLE_RATE
 from emotion.page import assets, texts
 from emotion.page.answering import Source
 from emotion.page.texts import ENGLISH, Say, element, label
 from emotion.readings import Fusion, InputError
+from emotion.sound import SAMPLE_RATE, SPECTROGRAM_BANDS
 
 MAX_SOUND_BYTES = 3_000_000  # of one packet: half a minute at 48 kHz, which a stalled connection may have to make up for
 MIN_RATE = 8_000  # Hz: no microphone has less, and a packet of fewer would grow too long when it is brought to 16 kHz

@@ -11,14 +11,14 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from emotion.figures import COLOURS, MOOD_COLOURS, SPECTROGRAM_HZ, SPECTROGRAM_RANGE_DB, spectrogram
+from emotion.figures import COLOURS, MOOD_COLOURS
 from emotion.labels import LABELS, MODALITIES, MOOD_WORDS
-from emotion.media import SAMPLE_RATE
 from emotion.page import assets
 from emotion.page.frames import views
 from emotion.page.texts import element, label
 from emotion.readings import Analysis, Span, SpeechReading
-from emotion.speech.prosody import HOP, MAX_HZ, MIN_HZ
+from emotion.sound import HOP, SAMPLE_RATE, SPECTROGRAM_HZ, SPECTROGRAM_RANGE_DB, spectrogram
+from emotion.speech.prosody import MAX_HZ, MIN_HZ
 
 PICTURES, SIDE = 24, 240  # shown no larger than that: about 10 kB each
 COLUMNS = 6000  # of the spectrogram: a hundred a second for a minute, ten for ten minutes, of which 4 s are shown at a time

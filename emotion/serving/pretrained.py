@@ -24,11 +24,10 @@ from transformers import (
 from emotion.checkpoint import Choice
 from emotion.face.reader import FaceReader, coloured
 from emotion.labels import LABELS
-from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
 from emotion.serving.label_map import LabelMap
+from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
-from emotion.speech.prosody import HOP
 from emotion.speech.reader import Heard, SpeechReader
 from emotion.text.reader import TextReader, known_share
 

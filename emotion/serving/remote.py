@@ -19,11 +19,10 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabl
 from emotion.checkpoint import Choice
 from emotion.face.detection import shrunk
 from emotion.face.reader import FaceReader, coloured
-from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
 from emotion.serving.label_map import LabelMap
+from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
-from emotion.speech.prosody import HOP
 from emotion.speech.reader import Heard, SpeechReader
 from emotion.text.reader import TextReader
 

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from emotion.speech.prosody import HOP, Prosody
+from emotion.sound import HOP
+from emotion.speech.prosody import Prosody
 
 FRAME, STEP = 400, 160  # samples: 25 ms every 10 ms
 PAUSES = 0.05  # of the frames, the quietest, show the noise where nothing in them is voiced

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion.media import SAMPLE_RATE
+from emotion.sound import HOP, SAMPLE_RATE, frames
 
-FRAME = 1024  # samples, 64 ms: two periods of the lowest voice
-HOP = 320  # samples, 20 ms: 50 values a second
 MIN_HZ, MAX_HZ = 65.0, 600.0  # from a low man's voice to a shout
 TROUGH = 0.1  # YIN's absolute threshold, as in de Cheveigné & Kawahara 2002
 APERIODIC = (
@@ -96,12 +94,6 @@ def voiced_span(voice: Prosody) -> tuple[int, int]:
 def is_voice(voice: Prosody) -> bool:
     """Whether a recording has a voice in it: enough voiced sound, and a pitch that moves as no whistle or hum does."""
     return voice.voiced_seconds >= MIN_VOICED_SECONDS and voice.voiced_share >= MIN_VOICED_SHARE and voice.spread > MIN_SPREAD
-
-
-def frames(samples: np.ndarray) -> np.ndarray:
-    """Overlapping frames (1 + n // HOP, FRAME), each centred on its time, zeros beyond the ends: librosa's centred framing."""
-    padded = np.pad(np.asarray(samples, np.float32), FRAME // 2)
-    return np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
 
 
 def yin(framed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

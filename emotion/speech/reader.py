@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emotion.media import SAMPLE_RATE
 from emotion.readings import SpeechReading, Window
 from emotion.recogniser import Recogniser
+from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
-from emotion.speech.prosody import HOP
 
 VOICED_SECONDS, VOICED_SHARE = 0.6, 0.3  # from which a reading counts fully: a short sentence said plainly
 NOTHING = np.zeros(0, np.float32)

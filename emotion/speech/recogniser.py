@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from emotion.checkpoint import Choice, config, fill, tensors
 from emotion.labels import LABELS
-from emotion.media import SAMPLE_RATE
+from emotion.sound import FRAME, HOP, SAMPLE_RATE, frames
 from emotion.speech import noise, prosody
-from emotion.speech.prosody import FRAME, HOP, voiced_span
+from emotion.speech.prosody import voiced_span
 from emotion.speech.reader import Heard, SpeechReader
 
 N_MELS = 64
@@ -69,7 +69,7 @@ def features(samples: np.ndarray, banks: dict[str, Tensor], voice: prosody.Proso
     first, last = voiced_span(voice)
     samples, f0 = np.asarray(samples, np.float32)[first * HOP : last * HOP], voice.f0[first : last + 1]
     scaled = samples * min(10 ** ((LEVEL_DB - voice.energy_db) / 20), 1e3)
-    framed = prosody.frames(scaled)  # (t, 1024)
+    framed = frames(scaled)  # (t, 1024)
     parts = [_spectral(framed[start : start + CHUNK], banks) for start in range(0, len(framed), CHUNK)]
     mel, tones, contrast, level = (torch.cat(kind) for kind in zip(*parts, strict=True))
     mel = mel.clamp(min=float(mel.max()) - FLOOR_DB)

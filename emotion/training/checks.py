@@ -19,8 +19,8 @@ from scipy.stats import binomtest
 import emotion
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES, mood
-from emotion.media import SAMPLE_RATE
 from emotion.readings import Frame, Reading
+from emotion.sound import SAMPLE_RATE
 from emotion.training import datasets, evaluation, export, fusion, metrics, speech
 from emotion.training.experiments import run
 

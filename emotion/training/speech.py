@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS, mood
-from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
+from emotion.sound import SAMPLE_RATE
 from emotion.speech import noise, prosody
 from emotion.speech.recogniser import (
     N_MELS,

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from emotion.media import SAMPLE_RATE, from_samples
+from emotion.media import from_samples
 from emotion.readings import InputError, Transcript
+from emotion.sound import SAMPLE_RATE
 from emotion.training import metrics
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
 from emotion.transcript import transcribe, warm

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError, Segment, Transcript
+from emotion.sound import SAMPLE_RATE
 
 NAME = "moonshine-tiny-en"
 PACKAGE = "moonshine-voice"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion.media import SAMPLE_RATE
+from emotion import sound
 from emotion.readings import InputError, Segment, Transcript
+from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
-from emotion.speech.prosody import HOP
 from emotion.transcript import moonshine
 
 Span = tuple[float, float]  # start and end in seconds from the beginning of the recording
@@ -71,4 +71,4 @@ def _cut(samples: np.ndarray, span: Span, longest: float) -> list[Span]:
 
 def quietest(samples: np.ndarray, first: int, last: int) -> int:
     """The quietest place between two, all of them numbers of samples."""
-    return first + int(prosody.frames(samples[first:last]).var(axis=1).argmin()) * HOP
+    return first + int(sound.frames(samples[first:last]).var(axis=1).argmin()) * HOP

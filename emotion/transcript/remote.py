@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from emotion.media import SAMPLE_RATE
 from emotion.readings import Transcript
 from emotion.serving.remote import MALFORMED, RemoteError, Server, wav
+from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import Passage, pieces, written
 
 LONGEST_S = 28.0  # of what is sent at once: Whisper, which most servers run, hears 30 s

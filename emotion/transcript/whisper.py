@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion.media import SAMPLE_RATE
 from emotion.readings import InputError, Transcript
+from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import MARGIN_S, Passage, pieces, written
 
 if TYPE_CHECKING:
