@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from emotion import media, transcript
+from emotion import media
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
 from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
-from emotion.serving import weights
+from emotion.serving import transcription, weights
 from emotion.serving.slots import Fetcher, Serving, Slot
 from emotion.serving.workers import MAX_WORKERS, Workers
 from emotion.sound import SAMPLE_RATE
@@ -95,7 +95,7 @@ class Analyzer:
 
     def warm(self) -> None:
         """Fetch and load everything in the background: no request then waits for more than what is still missing."""
-        self._workers.warm(transcript.warm)
+        self._workers.warm(transcription.warm)
         for slot in self.slots.values():
             threading.Thread(target=slot.warm, daemon=True).start()
 
@@ -172,8 +172,8 @@ class Analyzer:
             return read(spare.model), spare, (note,)
 
     def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
-        """What is said, as ``transcript.transcribe``, in a worker process. Raises TimeoutError past its limit."""
-        return self.written(transcript.transcribe, samples, language, engine)
+        """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past its limit."""
+        return self.written(transcription.transcribe, samples, language, engine)
 
     def written(self, function: Callable[..., Any], samples: np.ndarray, *arguments: Any) -> Any:
         """Speech to text by a ``function`` of ``emotion.transcript``, in a worker process. Raises TimeoutError past its limit."""
@@ -214,10 +214,10 @@ class Analyzer:
         """The model of a choice; of speech to text, which runs in workers, its ``engine``, once a worker could load it."""
         if role == "transcript":
             if choice.source == "remote":
-                return transcript.REMOTE + choice.repo
+                return transcription.REMOTE + choice.repo
             engine = None if choice.source == "pip" else str(choice.path)
             # As many as there are workers: each takes its time, so each worker gets one.
-            loading = [self._workers.submit(transcript.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
+            loading = [self._workers.submit(transcription.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
             for task in loading:
                 task.result()
             return engine
@@ -275,7 +275,7 @@ class _Job:
             self.transcript = Transcript(request.text, 1.0, "typed")
         else:
             engine = self._serving("transcript").model
-            if not transcript.speaks(request.language, engine):
+            if not transcription.speaks(request.language, engine):
                 self.notes.append(
                     f"Speech in the language {request.language!r} cannot be written down here, only English: the words are left out."
                 )

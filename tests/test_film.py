@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion import media, sound
+from emotion import media
+from emotion.sound import SAMPLE_RATE
 from emotion.training import film
 
 from .clips import ASTRONAUT, GLAD
@@ -16,11 +17,11 @@ def test_a_film_of_a_portrait_and_a_voice(tmp_path, monkeypatch, glad):
     path = tmp_path / "film.mp4"
     monkeypatch.setattr(sys, "argv", ["film", str(ASTRONAUT), str(GLAD), str(path), "--towards", "0.44", "0.25"])
     film.main()
-    seconds = film.LEAD_S + len(glad) / sound.SAMPLE_RATE + film.TAIL_S
+    seconds = film.LEAD_S + len(glad) / SAMPLE_RATE + film.TAIL_S
     frames, samples = media.decode_frames(path), media.decode_audio(path)
     assert media.probe(path).duration == pytest.approx(seconds, abs=0.1)
     assert frames[-1].time == pytest.approx(seconds, abs=0.25) and frames[0].image.shape == (film.HEIGHT, film.WIDTH, 3)
-    assert np.abs(samples[: round(0.9 * film.LEAD_S * sound.SAMPLE_RATE)]).max() < 0.01 < np.abs(samples).max()
+    assert np.abs(samples[: round(0.9 * film.LEAD_S * SAMPLE_RATE)]).max() < 0.01 < np.abs(samples).max()
 
 
 def test_the_camera_comes_closer_and_stays_inside_the_portrait():
@@ -41,11 +42,11 @@ def test_no_view_leaves_the_portrait():
 
 
 def test_sound_and_pictures_keep_their_time(tmp_path):
-    samples = np.zeros(2 * sound.SAMPLE_RATE, np.float32)
-    samples[sound.SAMPLE_RATE :] = 0.5 * np.sin(np.arange(sound.SAMPLE_RATE) / 5)
+    samples = np.zeros(2 * SAMPLE_RATE, np.float32)
+    samples[SAMPLE_RATE:] = 0.5 * np.sin(np.arange(SAMPLE_RATE) / 5)
     images = [np.full((film.HEIGHT, film.WIDTH, 3), 0 if i < film.RATE else 255, np.uint8) for i in range(2 * film.RATE)]
     film.write(tmp_path / "a.mp4", images, samples)
     decoded = media.decode_audio(tmp_path / "a.mp4")
-    assert np.flatnonzero(np.abs(decoded) > 0.2)[0] / sound.SAMPLE_RATE == pytest.approx(1, abs=0.05)
+    assert np.flatnonzero(np.abs(decoded) > 0.2)[0] / SAMPLE_RATE == pytest.approx(1, abs=0.05)
     bright = [frame.time for frame in media.decode_frames(tmp_path / "a.mp4") if frame.image.mean() > 128]
     assert bright[0] == pytest.approx(1, abs=0.05) and len(bright) == media.FRAME_RATE

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion import media, transcript
+from emotion import media
 from emotion.analyzer import Analyzer
 from emotion.face.tracking import Follower, follow
 from emotion.labels import LABELS
@@ -21,6 +21,7 @@ from emotion.live.columns import COLUMN, COLUMNS, Sketch
 from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
 from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
+from emotion.serving import transcription
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
@@ -72,7 +73,7 @@ class Stub:
 
     def written(self, function, samples: np.ndarray, *arguments) -> Transcript:
         """Hears a phrase wherever the sound is loud, from its beginning to its end."""
-        if function is transcript.checked:
+        if function is transcription.checked:
             return Transcript("", 0.2, "stub", foreign=True) if self.foreign else arguments[0]
         loud = np.flatnonzero(np.abs(samples) > 0.05) / SAMPLE_RATE
         if not len(loud):

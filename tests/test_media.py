@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion import media, sound
+from emotion import media
 from emotion.readings import InputError
+from emotion.sound import SAMPLE_RATE
 
 TONE_HZ, AMPLITUDE, SECONDS = 440, 0.5, 2
 WAV = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
@@ -33,12 +34,12 @@ def level_db(samples):
 def pitch_hz(samples):
     middle = samples[2000:-2000]
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 8 * len(middle)))
-    return spectrum.argmax() * sound.SAMPLE_RATE / (8 * len(middle))
+    return spectrum.argmax() * SAMPLE_RATE / (8 * len(middle))
 
 
 def assert_tone(samples, db=0.0, db_tolerance=0.1, seconds=SECONDS, seconds_tolerance=0.001):
     assert samples.dtype == np.float32 and samples.ndim == 1
-    assert len(samples) / sound.SAMPLE_RATE == pytest.approx(seconds, abs=seconds_tolerance)
+    assert len(samples) / SAMPLE_RATE == pytest.approx(seconds, abs=seconds_tolerance)
     assert pitch_hz(samples) == pytest.approx(TONE_HZ, abs=1)
     assert level_db(samples) == pytest.approx(db, abs=db_tolerance)
 
@@ -173,7 +174,7 @@ def test_resampling_moves_nothing_in_time():
     for rate in (8_000, 44_100, 48_000):
         click = np.zeros(rate, np.float32)
         click[rate // 2] = 1
-        assert media.from_samples(click, rate).argmax() == sound.SAMPLE_RATE // 2
+        assert media.from_samples(click, rate).argmax() == SAMPLE_RATE // 2
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "float16", "float32", "float64"])
@@ -241,7 +242,7 @@ def test_arrays_that_are_no_sound(samples, rate, words):
 def test_a_late_sound_track_keeps_its_place(tmp_path):
     path = write_media(tmp_path / "a.mp4", grey_frames(30), sound=tone(seconds=1), delay=1.5)
     samples = media.decode_audio(path)
-    assert np.flatnonzero(np.abs(samples) > 0.1)[0] / sound.SAMPLE_RATE == pytest.approx(1.5, abs=0.06)
+    assert np.flatnonzero(np.abs(samples) > 0.1)[0] / SAMPLE_RATE == pytest.approx(1.5, abs=0.06)
 
 
 # --- video
@@ -293,7 +294,7 @@ def test_a_recording_without_duration_and_without_its_end(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
     assert media.probe(path).duration is None
     assert 10 <= len(media.decode_frames(path)) <= 24
-    assert 2 * sound.SAMPLE_RATE < len(media.decode_audio(path)) < 5 * sound.SAMPLE_RATE
+    assert 2 * SAMPLE_RATE < len(media.decode_audio(path)) < 5 * SAMPLE_RATE
 
 
 def test_duration_is_limited_where_the_header_has_none(tmp_path, monkeypatch):
@@ -537,7 +538,7 @@ def test_a_cut_off_file_gives_what_is_there(tmp_path, name):
         soundfile.write(path, tone(seconds=6), 48_000)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     samples = media.decode_audio(path)
-    assert 1 < len(samples) / sound.SAMPLE_RATE < 5
+    assert 1 < len(samples) / SAMPLE_RATE < 5
     assert pitch_hz(samples) == pytest.approx(TONE_HZ, abs=1)
     path.write_bytes(path.read_bytes()[:20])
     assert_refused(path, "a\\.", DECODERS[:3])

@@ -14,14 +14,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotion import transcript
 from emotion.checkpoint import Choice
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import Frame, InputError, Segment
-from emotion.serving import remote
+from emotion.serving import remote, transcription
 from emotion.serving.loaders import load_recogniser
-from emotion.serving.remote import RemoteError
-from emotion.transcript.remote import BELIEF
+from emotion.serving.remote import BELIEF, RemoteError
 from tests.test_prosody import voice
 
 TOKEN = "hf_" + "notarealtokenbutasecret"
@@ -180,8 +178,8 @@ def test_the_five_clearest_faces_are_sent(service, photograph):
 
 def test_speech_to_text(service, glad):
     service.says({"text": " I am glad"})
-    engine = transcript.REMOTE + service.url
-    written = transcript.transcribe(glad, "de", engine)
+    engine = transcription.REMOTE + service.url
+    written = transcription.transcribe(glad, "de", engine)
     assert written.text.startswith("I am glad") and written.confidence == pytest.approx(BELIEF) and written.engine == "model"
     headers, body = service.asked[0]
     samples, rate = soundfile.read(io.BytesIO(body))
@@ -190,7 +188,7 @@ def test_speech_to_text(service, glad):
     assert segment.end - segment.start == pytest.approx(len(samples) / rate, abs=0.01)
     with pytest.raises(RemoteError, match="cannot be understood"):
         service.says({"text": None})
-        transcript.transcribe(glad, "en", engine)
+        transcription.transcribe(glad, "en", engine)
 
 
 # --- where it goes wrong -----------------------------------------------------------------------------------------------------

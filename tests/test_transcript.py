@@ -17,11 +17,12 @@ import soundfile
 from packaging.requirements import Requirement
 from scipy.signal import chirp
 
-from emotion import transcript
 from emotion.readings import InputError, Segment, Transcript
+from emotion.serving import transcription
+from emotion.serving.transcription import transcribe
 from emotion.sound import SAMPLE_RATE
 from emotion.training import transcript as training
-from emotion.transcript import moonshine, passages, transcribe, whisper
+from emotion.transcript import moonshine, passages, whisper
 from emotion.transcript.passages import pieces
 from tests import published
 
@@ -125,9 +126,9 @@ def test_the_first_call_of_a_process_writes_what_the_tenth_does() -> None:
     """The library's own first call put an "Oh." before this recording."""
     code = """
 import soundfile
-from emotion import transcript
+from emotion.serving import transcription
 glad = soundfile.read("tests/media/glad.flac", dtype="float32")[0]
-texts = [transcript.transcribe(glad).text for _ in range(10)]
+texts = [transcription.transcribe(glad).text for _ in range(10)]
 print(texts[0], len(set(texts)))"""
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=MEDIA.parent.parent, check=True)
     assert out.stdout.strip() == "Oh, what a wonderful day. I am so happy to see you all again. 1"
@@ -202,19 +203,19 @@ def test_english_is_not_taken_for_another_language(spoken: np.ndarray) -> None:
 
 
 def test_a_draft_has_the_same_words(spoken: np.ndarray) -> None:
-    assert transcript.draft(spoken).text == transcribe(spoken).text
+    assert transcription.draft(spoken).text == transcribe(spoken).text
 
 
 def test_only_english_is_written_down(spoken: np.ndarray) -> None:
-    assert all(transcript.speaks(code) for code in ("en", "en-US", "EN_gb", " English "))
-    assert not any(transcript.speaks(code) for code in ("de", "", "auto", "enm"))
+    assert all(transcription.speaks(code) for code in ("en", "en-US", "EN_gb", " English "))
+    assert not any(transcription.speaks(code) for code in ("de", "", "auto", "enm"))
     assert transcribe(spoken, "de") is None
 
 
 def test_a_spawned_worker_transcribes_without_torch(spoken: np.ndarray) -> None:
-    with ProcessPoolExecutor(1, get_context("spawn"), transcript.warm) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), transcription.warm) as pool:
         assert plain(pool.submit(transcribe, spoken, "en").result(60).text) == f"{FIRST} {SECOND}"
-    code = "import sys, emotion.transcript as t; t.warm(); print({'torch', 'whisper', 'gradio'} & set(sys.modules))"
+    code = "import sys, emotion.serving.transcription as t; t.warm(); print({'torch', 'whisper', 'gradio'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=MEDIA.parent.parent, check=True)
     assert out.stdout.strip() == "set()"
 
@@ -378,10 +379,10 @@ def test_whispers_beliefs_come_through(whisper_folder: str, spoken: np.ndarray, 
 
 
 def test_a_whisper_speaks_what_its_vocabulary_holds(whisper_folder: str, tmp_path: Path) -> None:
-    assert transcript.speaks("en", whisper_folder)
-    assert not transcript.speaks("de", whisper_folder)
+    assert transcription.speaks("en", whisper_folder)
+    assert not transcription.speaks("de", whisper_folder)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "whisper", "vocab_size": 51865}), "utf-8")
-    assert transcript.speaks("de", str(tmp_path))
+    assert transcription.speaks("de", str(tmp_path))
 
 
 def test_what_is_no_whisper_is_refused(whisper_folder: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion import media, transcript
+from emotion import media
 from emotion.analyzer import Analyzer
 from emotion.face.tracking import Follower, Sighting
 from emotion.fusion import fuse
@@ -22,6 +22,7 @@ from emotion.labels import LABELS, MODALITIES
 from emotion.live.buffers import Latest, Part, Ring, Tail
 from emotion.live.columns import Columns, Sketch
 from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading, Segment, Transcript
+from emotion.serving import transcription
 from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import quietest
 
@@ -254,7 +255,7 @@ class LiveSession:
 
     def _read_words(self) -> None:
         engine = self._model("transcript")
-        if not transcript.speaks(self._language, engine):
+        if not transcription.speaks(self._language, engine):
             return
         with self._lock:
             end = self._sound.total
@@ -266,7 +267,7 @@ class LiveSession:
         goes_on = len(samples) > longest
         if goes_on:
             samples = samples[: quietest(samples, longest // 2, longest)]
-        said = self._analyzer.written(transcript.draft, samples, self._language, engine)
+        said = self._analyzer.written(transcription.draft, samples, self._language, engine)
         if said is None:
             return
         segments, length = said.segments, len(samples) / SAMPLE_RATE
@@ -279,7 +280,7 @@ class LiveSession:
         if ended:
             text, rest = (" ".join(segment.text for segment in part) for part in (segments[:ended], segments[ended:]))
             phrase = replace(said, text=text, segments=segments[:ended])
-            self._finish_phrase(start / SAMPLE_RATE, self._analyzer.written(transcript.checked, samples, phrase, engine), rest)
+            self._finish_phrase(start / SAMPLE_RATE, self._analyzer.written(transcription.checked, samples, phrase, engine), rest)
 
     def _finish_phrase(self, begin: float, said: Transcript, unfinished: str) -> None:
         """Puts what was said from ``begin`` on in the place of what was ``unfinished`` till now, and reads what was said lately."""

@@ -19,7 +19,7 @@ LOADERS = {
     ("detector", "yunet"): ("emotion.serving.onnx", "YuNet"),
     ("detector", "blazeface"): ("emotion.face.blazeface", "BlazeFace"),
     ("transcript", "whisper"): ("emotion.transcript.whisper", "Whisper"),
-    ("transcript", "inference"): ("emotion.transcript.remote", "RemoteTranscriber"),
+    ("transcript", "inference"): ("emotion.serving.remote", "RemoteTranscriber"),
     ("text", "inference"): ("emotion.serving.remote", "RemoteText"),
     ("speech", "inference"): ("emotion.serving.remote", "RemoteSpeech"),
     ("face", "inference"): ("emotion.serving.remote", "RemoteFace"),

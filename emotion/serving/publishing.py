@@ -10,6 +10,7 @@ from emotion.labels import MODALITIES
 from emotion.readings import InputError
 from emotion.serving import hub
 from emotion.serving.weights import DEFAULT_FILE, REPOSITORY, ROOT, WEIGHTS, bundled, file_in_use, read
+from emotion.serving.weights_editing import edited
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +99,6 @@ def _upload(repo: str, kind: str, files: dict[str, bytes], private: bool) -> str
 
 def _enter(repo: str, commit: str) -> None:
     """Enter the published models in the weights file in use, each before the bundled one that it is a copy of."""
-    from emotion.training.export import edited
-
     with edited(file_in_use()) as content:
         for role in MODALITIES:
             ours = bundled(role, DEFAULT_FILE)

@@ -19,12 +19,13 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabl
 from emotion.checkpoint import Choice
 from emotion.face.detection import shrunk
 from emotion.face.reader import FaceReader, coloured
-from emotion.readings import InputError
+from emotion.readings import InputError, Transcript
 from emotion.serving.label_map import LabelMap
 from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
 from emotion.speech.reader import Heard, SpeechReader
 from emotion.text.reader import TextReader
+from emotion.transcript.passages import Passage, pieces, written
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ MAX_WINDOWS = 3
 MAX_FRAMES = 5
 FACE_SIDE = 256  # pixels: models see 224 at most
 JPEG_QUALITY = 95
+LONGEST_S = 28.0  # of sound that is sent at once: Whisper, which most servers run, hears 30 s
+BELIEF = 0.8  # in each word of a transcript: assumed, as servers tell none
 
 REFUSALS = {
     400: "it does not take what it was sent",
@@ -140,6 +143,32 @@ class RemoteFace(FaceReader):
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         task = self.server.client.image_classification
         return np.stack([self.server.logits(task, jpeg(crop)) for crop in crops])
+
+
+class RemoteTranscriber:
+    """A model on the Hub that a server runs, by its name, or a server by its address. What it is asked for is one passage a call."""
+
+    def __init__(self, repo: str):
+        self.name = repo.rstrip("/").split("/")[-1]
+        self.server = Server(self.name, repo, headers={"content-type": "audio/wav"})
+
+    def draft(self, samples: np.ndarray, language: str) -> Transcript:
+        """In whatever language the server hears. Raises RemoteError where it gives no answer that can be used."""
+        found = []
+        for start, end in pieces(samples, LONGEST_S):
+            piece = samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+            answer = self.server.ask(self.server.client.automatic_speech_recognition, wav(piece))
+            if not isinstance(answer.text, str):
+                raise RemoteError(f"The server of {self.name} was asked in vain: {MALFORMED}.")
+            found.append(Passage(start, end, answer.text.strip(), BELIEF))
+        return written(self.name, found)
+
+    def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript:
+        """As it is: nothing more can be known of it."""
+        return heard
+
+    def warm(self) -> None:
+        """Nothing: a server is asked when there is something to ask."""
 
 
 def shortened(text: str) -> str:

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 import emotion
-from emotion import media, sound
+from emotion import media
 from emotion.analyzer import MEDIA_TIMEOUT_S, Analyzer
 from emotion.face.recogniser import preprocess
+from emotion.sound import SAMPLE_RATE
 from emotion.training import film
 
 SECONDS = 10  # of the clip that is made
@@ -53,7 +54,7 @@ def _made(path: Path) -> str:
     with av.open(example) as container:
         images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     there_and_back = itertools.islice(itertools.cycle(images + images[::-1]), SECONDS * film.RATE)
-    said, length = media.decode_audio(example), SECONDS * sound.SAMPLE_RATE
+    said, length = media.decode_audio(example), SECONDS * SAMPLE_RATE
     said = np.tile(said, length // len(said))
     film.write(path, there_and_back, np.pad(said, (0, length - len(said))))
     return str(path)
@@ -78,7 +79,7 @@ def _time_analysis(analyzer: Analyzer, clip: str, runs: int) -> None:
 
 def _models(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     """The models alone, without decoding and explanations: a sentence, five seconds of the clip's sound, one face."""
-    samples = np.resize(media.decode_audio(clip), 5 * sound.SAMPLE_RATE)
+    samples = np.resize(media.decode_audio(clip), 5 * SAMPLE_RATE)
     noise = np.random.default_rng(0).standard_normal(len(samples)) * samples.std() * 10 ** (-10 / 20)
     noisy = (samples + noise).astype(np.float32)
     picture = np.zeros((48, 48, 3), np.uint8)

@@ -1,11 +1,10 @@
 """Writes a trained model: safetensors in half precision, config, card, and its figures into weights.yaml."""
 
-import contextlib
 import dataclasses
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from emotion.checkpoint import Choice
 from emotion.labels import LABELS
 from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, ROOT
+from emotion.serving.weights_editing import update_entry
 from emotion.training import evaluation, metrics
 from emotion.training.datasets import Example
 
@@ -225,43 +225,8 @@ def _enter(role: str, folder: Path, temperature: float | None, figures: dict[str
     log.info("to use it, put this first under %s in weights.yaml:\n  - %s", role, entry.lstrip())
 
 
-def update_entry(file: Path, role: str, wanted: Callable[[dict], bool], values: dict[str, Any]) -> bool:
-    """Set ``values`` in the first entry of a role that is ``wanted``; comments stay. False when there is none."""
-    with edited(file) as content:
-        for entry in content.get(role, ()):
-            if wanted(entry):
-                for key, value in values.items():
-                    if isinstance(value, dict) and key in entry:
-                        entry[key].update(value)  # in place: what stands after it in the file stays
-                    else:
-                        entry[key] = value
-                return True
-    return False
-
-
-def update_fusion(file: Path, figures: dict[str, Any]) -> None:
-    """Put the figures that justify the fusion weights beside them."""
-    with edited(file) as content:
-        content.setdefault("fusion", {}).clear()
-        content["fusion"].update(figures)  # in place: the comments stay
-
-
 def _is_at(entry: dict[str, Any], folder: Path) -> bool:
     return bool(entry.get("path")) and (DEFAULT_FILE.parent / entry["path"]).resolve() == folder.resolve()
-
-
-@contextlib.contextmanager
-def edited(file: Path) -> Iterator[Any]:
-    """The content of weights.yaml, written back with its comments."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 130
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    content = yaml.load(file.read_text("utf-8"))
-    yield content
-    with file.open("w", encoding="utf-8") as stream:
-        yaml.dump(content, stream)
 
 
 def data_file(name: str) -> Path:

@@ -14,7 +14,8 @@ import av
 import cv2
 import numpy as np
 
-from emotion import media, sound
+from emotion import media
+from emotion.sound import SAMPLE_RATE
 
 WIDTH, HEIGHT, RATE = 640, 480, 30  # pixels; frames a second: what cameras of computers film
 SOUND_RATE = 48_000  # Hz, as they record
@@ -32,9 +33,9 @@ def main() -> None:
     parser.add_argument("--towards", type=float, nargs=2, default=(0.5, 0.4), metavar=("X", "Y"))
     arguments = parser.parse_args()
     samples = media.decode_audio(arguments.voice)
-    samples = np.pad(samples, [round(seconds * sound.SAMPLE_RATE) for seconds in (LEAD_S, TAIL_S)])
+    samples = np.pad(samples, [round(seconds * SAMPLE_RATE) for seconds in (LEAD_S, TAIL_S)])
     portrait = media.decode_image(arguments.portrait).image
-    images = moved(portrait, round(len(samples) / sound.SAMPLE_RATE * RATE), arguments.towards)
+    images = moved(portrait, round(len(samples) / SAMPLE_RATE * RATE), arguments.towards)
     write(arguments.film, images, samples)
 
 
@@ -60,7 +61,7 @@ def moved(portrait: np.ndarray, count: int, towards: tuple[float, float]) -> Ite
 
 
 def write(path: Path, images: Iterable[np.ndarray], samples: np.ndarray) -> None:
-    """A film as mp4: ``images`` uint8 RGB (HEIGHT, WIDTH, 3), RATE a second; ``samples`` float32 (n,), mono, at ``sound.SAMPLE_RATE``."""
+    """A film as mp4: ``images`` uint8 RGB (HEIGHT, WIDTH, 3), RATE a second; ``samples`` float32 (n,), mono, at SAMPLE_RATE."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         pictures = container.add_stream("libx264", RATE, options=QUALITY, width=WIDTH, height=HEIGHT, pix_fmt="yuv420p")
         sound = container.add_stream("aac", SOUND_RATE, layout="mono")
@@ -70,7 +71,7 @@ def write(path: Path, images: Iterable[np.ndarray], samples: np.ndarray) -> None
             container.mux(pictures.encode(frame))
         container.mux(pictures.encode())
         whole = av.AudioFrame.from_ndarray(samples[np.newaxis], "fltp", "mono")
-        whole.sample_rate = sound.SAMPLE_RATE
+        whole.sample_rate = SAMPLE_RATE
         resampler = av.AudioResampler("fltp", "mono", SOUND_RATE, frame_size=sound.codec_context.frame_size)
         for frame in [*resampler.resample(whole), *resampler.resample(None)]:
             container.mux(sound.encode(frame))

@@ -17,7 +17,7 @@ from emotion.analyzer import Analyzer
 from emotion.checkpoint import Choice
 from emotion.labels import LABELS, MODALITIES, to_label
 from emotion.readings import HEARD, InputError
-from emotion.serving import weights
+from emotion.serving import weights, weights_editing
 from emotion.speech import prosody
 from emotion.speech.reader import voice_reliability
 from emotion.training import datasets, evaluation, export, loop, metrics
@@ -149,11 +149,11 @@ def _write(analyzer: Analyzer, file: Path, out: Path, grid: list[dict], result: 
         def is_it(entry: dict[str, Any], used: Choice = used) -> bool:
             return (entry["name"], entry["source"]) == (used.name, used.source)
 
-        if not export.update_entry(file, name, is_it, {"fusion_weight": weight}):
+        if not weights_editing.update_entry(file, name, is_it, {"fusion_weight": weight}):
             log.warning("%s has no entry for %s: its weight is %.2f", file, used.name, weight)
     kept = {key: round(value, 4) for key, value in result.items() if key.startswith("uar")}
     taken = {"taken_from_voice": result["taken_from_voice"]} if "taken_from_voice" in result else {}
-    export.update_fusion(file, {"data": data, "n": result["n"], **kept, **taken})
+    weights_editing.update_fusion(file, {"data": data, "n": result["n"], **kept, **taken})
     out.mkdir(parents=True, exist_ok=True)
     rows = [[*map(round, point["weights"], (2, 2, 2)), round(point["uar"], 4), point["allowed"]] for point in grid]
     lines = ",\n  ".join(json.dumps(row) for row in rows)

@@ -22,10 +22,10 @@ import soundfile
 
 from emotion.media import from_samples
 from emotion.readings import InputError, Transcript
+from emotion.serving.transcription import transcribe, warm
 from emotion.sound import SAMPLE_RATE
 from emotion.training import metrics
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
-from emotion.transcript import transcribe, warm
 from emotion.transcript.moonshine import LEAST_WORDS, word_errors, words_of
 
 EMOTIONS = "neutral calm happy sad angry fearful disgust surprised".split()
