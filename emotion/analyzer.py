@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from emotion import media
+from emotion import media, timeline
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
-from emotion.readings import Analysis, Frame, InputError, Media, Reading, Span, TextReading, Transcript
+from emotion.readings import Analysis, Frame, InputError, Media, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
+from emotion.serving.loaders import load
 from emotion.serving.slots import Fetcher, Serving, Slot
-from emotion.serving.workers import MAX_WORKERS, Workers
+from emotion.serving.workers import Workers
 from emotion.sound import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,6 @@ PROBE_TIMEOUT_S = 20.0
 MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
-LOAD_TIMEOUT_S = 120.0  # of a Whisper model, with the libraries that run it
-SPAN_S = 2.0  # of the timeline
-TIMELINE_FROM_S = 4.0  # a shorter clip is one moment
 NOT_ENGLISH = "This does not sound like English, and no other language can be written down here: the words are left out."
 
 Progress = Callable[[float, str], None]
@@ -63,9 +61,9 @@ class Analyzer:
     def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         choices = weights.read(weights_file)
-        self._workers, self._fetch = Workers(), Fetcher()
+        self.workers, self._fetch = Workers(), Fetcher()
         self.slots = {
-            role: Slot(role, weights.allowed(choices, role, source), functools.partial(self._load, role), self._fetch)
+            role: Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch)
             for role in weights.ROLES
         }
 
@@ -76,9 +74,10 @@ class Analyzer:
     @property
     def weights(self) -> dict[str, float]:
         """The fusion weight of each modality's model, of that which needs no network while none is loaded."""
-        return {role: self._weight(role, self.slots[role].expected()) for role in MODALITIES}
+        return {role: self.weight_of(role, self.slots[role].expected()) for role in MODALITIES}
 
-    def _weight(self, role: str, choice: Choice) -> float:
+    def weight_of(self, role: str, choice: Choice) -> float:
+        """The fusion weight of a modality's model: its own, or that fitted for the modality's bundled model."""
         return weights.fusion_weight(choice, self.slots[role].choices)
 
     @property
@@ -95,7 +94,7 @@ class Analyzer:
 
     def warm(self) -> None:
         """Fetch and load everything in the background: no request then waits for more than what is still missing."""
-        self._workers.warm(transcription.warm)
+        self.workers.warm(transcription.warm)
         for slot in self.slots.values():
             threading.Thread(target=slot.warm, daemon=True).start()
 
@@ -105,7 +104,7 @@ class Analyzer:
 
     def close(self) -> None:
         self._fetch.close()
-        self._workers.close()
+        self.workers.close()
 
     def analyze(
         self,
@@ -134,8 +133,8 @@ class Analyzer:
 
     def with_weights(self, analysis: Analysis, weights: Mapping[str, float]) -> Analysis:
         """The same readings, fused by other weights. Instant."""
-        timeline = tuple(_refused(span, analysis.modalities, weights) for span in analysis.timeline)
-        return replace(analysis, fusion=fuse(analysis.modalities, weights), timeline=timeline)
+        fused = tuple(timeline.fused(span, analysis.modalities, weights) for span in analysis.timeline)
+        return replace(analysis, fusion=fuse(analysis.modalities, weights), timeline=fused)
 
     def with_text(self, analysis: Analysis, text: str, weights: Mapping[str, float] | None = None) -> Analysis:
         """The same analysis with a typed or corrected text: only the text model and the fusion run. Blank text takes it away."""
@@ -144,12 +143,12 @@ class Analyzer:
         if text:
             reading, serving, notes = self.read_by("text", self.serving("text"), lambda model: model.read(text))
         others = {name: r for name, r in analysis.modalities.items() if name != "text"}
-        timeline = (replace(s, modalities={n: p for n, p in s.modalities.items() if n != "text"}) for s in analysis.timeline)
+        spans = (replace(s, modalities={n: p for n, p in s.modalities.items() if n != "text"}) for s in analysis.timeline)
         changed = replace(
             analysis,
             modalities=_ordered({**others, "text": reading} if reading else others),
             transcript=Transcript(text, 1.0, "typed") if text else None,
-            timeline=tuple(span for span in timeline if span.modalities),
+            timeline=tuple(span for span in spans if span.modalities),
             models=analysis.models | {"text": serving.choice.info} if reading else analysis.models,
             notes=analysis.notes + notes,
         )
@@ -178,7 +177,7 @@ class Analyzer:
     def written(self, function: Callable[..., Any], samples: np.ndarray, *arguments: Any) -> Any:
         """Speech to text by a ``function`` of ``emotion.transcript``, in a worker process. Raises TimeoutError past its limit."""
         limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
-        return self._workers.submit(function, samples, *arguments, timeout=limit).result()
+        return self.workers.submit(function, samples, *arguments, timeout=limit).result()
 
     def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
         if video is not None and image is not None:
@@ -187,48 +186,29 @@ class Analyzer:
         if isinstance(video, (list, tuple)):
             pictures = _done(_checked_frames(video)) if len(video) else None
         elif video is not None:
-            probe = self._probe(video)
+            probe = self.probe(video)
             if probe.kind == "image":
                 raise InputError(f"{Path(video).name} is a picture, not a video: give it as image.")
             sound = self._deferred(media.decode_audio, video) if probe.has_audio else None
             pictures = self._deferred(media.decode_frames, video) if probe.has_video else None
         if image is not None:
-            if not isinstance(image, np.ndarray) and self._probe(image).kind != "image":
+            if not isinstance(image, np.ndarray) and self.probe(image).kind != "image":
                 raise InputError(f"{Path(image).name} is not a picture.")
             pictures = self._deferred(media.decode_image, image)
         if isinstance(audio, tuple):
             sound = _done(media.from_samples(*audio))
         elif audio is not None:
-            if not self._probe(audio).has_audio:
+            if not self.probe(audio).has_audio:
                 raise InputError(f"{Path(audio).name} has no sound track.")
             sound = self._deferred(media.decode_audio, audio)
         return _Request(_checked_text(text), sound, pictures, image is not None, transcribe, language)
 
-    def _probe(self, path: str | os.PathLike) -> media.Probe:
-        return self._workers.submit(media.probe, path, timeout=PROBE_TIMEOUT_S).result()
+    def probe(self, path: str | os.PathLike) -> media.Probe:
+        """What a file holds, as ``media.probe``, in a worker process."""
+        return self.workers.submit(media.probe, path, timeout=PROBE_TIMEOUT_S).result()
 
     def _deferred(self, function: Callable, path: object) -> Callable[[], Future]:
-        return lambda: self._workers.submit(function, path, timeout=MEDIA_TIMEOUT_S)
-
-    def _load(self, role: str, choice: Choice) -> Any:
-        """The model of a choice; of speech to text, which runs in workers, its ``engine``, once a worker could load it."""
-        if role == "transcript":
-            if choice.source == "remote":
-                return transcription.REMOTE + choice.repo
-            engine = None if choice.source == "pip" else str(choice.path)
-            # As many as there are workers: each takes its time, so each worker gets one.
-            loading = [self._workers.submit(transcription.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
-            for task in loading:
-                task.result()
-            return engine
-        import cv2
-        import torch
-
-        from emotion.serving.loaders import load_recogniser
-
-        torch.set_num_threads(1)  # the branches are what runs in parallel
-        cv2.setNumThreads(1)
-        return load_recogniser(role, choice)
+        return lambda: self.workers.submit(function, path, timeout=MEDIA_TIMEOUT_S)
 
 
 class _Job:
@@ -356,13 +336,13 @@ class _Job:
             # The confidence of the package's engine was measured; Whisper's is what the model believes itself.
             serving = self.using["transcript"]
             models["transcript"] = replace(serving.choice.info, calibrated=serving.model is None)
-        fusion_weights = {name: self.analyzer._weight(name, choice) for name, choice in used.items()}
+        fusion_weights = {name: self.analyzer.weight_of(name, choice) for name, choice in used.items()}
         analysis = Analysis(
             fusion=fuse(readings, fusion_weights),
             modalities=_ordered(readings),
             duration=decoded.duration,
             transcript=self.transcript,
-            timeline=_spans(readings, decoded.duration),
+            timeline=timeline.spans(readings, decoded.duration),
             notes=tuple(self.notes),
             timings_ms=self.clock.timings_ms,  # the total is added when the clock stops
             models=models,
@@ -421,34 +401,3 @@ def _frames(pictures: Future) -> tuple[Frame, ...]:
 
 def _ordered(readings: Mapping[str, Reading]) -> dict[str, Reading]:
     return {name: readings[name] for name in MODALITIES if name in readings}
-
-
-def _spans(readings: Mapping[str, Reading], duration: float | None) -> tuple[Span, ...]:
-    """The timeline: what each modality says in every SPAN_S seconds, none for a short clip. Moods are filled in by fusing."""
-    if duration is None or duration < TIMELINE_FROM_S:
-        return ()
-    spans = []
-    for start in np.arange(0.0, duration - SPAN_S / 4, SPAN_S):  # no last crumb
-        end = min(float(start) + SPAN_S, duration)
-        parts = {name: _during(reading, float(start), end) for name, reading in readings.items()}
-        found = {name: part for name, part in parts.items() if part is not None}
-        if found:
-            spans.append(Span(float(start), end, 3.0, found))
-    return tuple(spans)
-
-
-def _during(reading: Reading, start: float, end: float) -> np.ndarray | None:
-    """Mean of the reading's windows or frames in a span, by overlap or weight; None where it has none there."""
-    if hasattr(reading, "windows"):
-        pairs = [(min(w.end, end) - max(w.start, start), w.probabilities) for w in reading.windows]
-    else:
-        pairs = [(f.weight, f.probabilities) for f in reading.frames if start <= f.time < end]
-    pairs = [(weight, p) for weight, p in pairs if weight > 0]
-    if not pairs:
-        return None
-    return np.average([p for _, p in pairs], axis=0, weights=[weight for weight, _ in pairs]).astype(np.float32)
-
-
-def _refused(span: Span, readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Span:
-    parts = {name: Reading(p, readings[name].reliability) for name, p in span.modalities.items() if name in readings}
-    return replace(span, mood=fuse(parts, weights).mood)

@@ -206,7 +206,7 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
-    from emotion.doctor import examine
+    from emotion.serving.doctor import examine
 
     return examine(arguments.source)
 
@@ -218,7 +218,7 @@ def _publish(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_findings(findings: dict[str, Any]) -> str:
-    from emotion.doctor import show
+    from emotion.serving.doctor import show
 
     return show(findings)
 

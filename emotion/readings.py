@@ -100,6 +100,17 @@ class Reading:
         """The modality's own keys in ``to_dict()``."""
         return {}
 
+    def during(self, start: float, end: float) -> np.ndarray | None:
+        """Mean probabilities (7,) between two times in seconds; None where the reading has none there."""
+        pairs = [(weight, p) for weight, p in self._weighted(start, end) if weight > 0]
+        if not pairs:
+            return None
+        return np.average([p for _, p in pairs], axis=0, weights=[weight for weight, _ in pairs]).astype(np.float32)
+
+    def _weighted(self, start: float, end: float) -> list[tuple[float, np.ndarray]]:
+        """Probabilities of the parts of the reading, each with its weight between two times."""
+        return []
+
     def to_dict(self, weight: float) -> dict[str, Any]:
         """``weight`` is the share, 0 to 1, that the modality had in the fusion."""
         return {
@@ -113,11 +124,15 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A stretch of a recording, ``start`` to ``end`` seconds, with its own probabilities (7,)."""
+    """A segment of a recording, ``start`` to ``end`` seconds, with its own probabilities (7,)."""
 
     start: float
     end: float
     probabilities: np.ndarray
+
+    def within(self, start: float, end: float) -> float:
+        """Seconds of it that lie between two times; negative where none do."""
+        return min(self.end, end) - max(self.start, start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +145,9 @@ class TextReading(Reading):
 
     def details(self) -> dict[str, Any]:
         return {"words": [{"word": word, "weight": round(weight, DECIMALS)} for word, weight in self.words]}
+
+    def _weighted(self, start: float, end: float) -> list[tuple[float, np.ndarray]]:
+        return [(window.within(start, end), window.probabilities) for window in self.windows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +174,9 @@ class SpeechReading(Reading):
             "energy_db": round(self.energy_db, 1),
             "attention": {"step": round(self.attention_step, 3), "weights": [round(float(w), 5) for w in self.attention]},
         }
+
+    def _weighted(self, start: float, end: float) -> list[tuple[float, np.ndarray]]:
+        return [(window.within(start, end), window.probabilities) for window in self.windows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +219,9 @@ class FaceReading(Reading):
             "frames_with_face": self.frames_with_face,
             "frames": [frame.to_dict() for frame in self.frames],
         }
+
+    def _weighted(self, start: float, end: float) -> list[tuple[float, np.ndarray]]:
+        return [(frame.weight, frame.probabilities) for frame in self.frames if start <= frame.time < end]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from emotion.analyzer import TIMELINE_FROM_S
 from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets, explanation
 from emotion.page.compare import SETS, label_row
 from emotion.page.texts import Say, element
 from emotion.readings import Analysis
+from emotion.timeline import FROM_S as TIMELINE_FROM_S
 
 COLUMNS = {  # with the key of what stands above it
     "time": "history_time",

@@ -31,6 +31,6 @@ def build(analyzer: Analyzer) -> list[Source]:
         again = gr.Button(static("analyse"), variant="primary", elem_id="upload-analyse", elem_classes="go")
 
     def arguments(path: str) -> dict[str, str]:
-        return {"image" if analyzer._probe(path).kind == "image" else "video": path}  # sound alone is a video without pictures
+        return {"image" if analyzer.probe(path).kind == "image" else "video": path}  # sound alone is a video without pictures
 
     return [Source("upload", file, [file.upload, again.click], arguments, "upload_empty")]

@@ -6,6 +6,10 @@ from typing import Any
 
 from emotion.checkpoint import Choice
 from emotion.readings import InputError
+from emotion.serving import transcription
+from emotion.serving.workers import MAX_WORKERS, Workers
+
+LOAD_TIMEOUT_S = 120.0  # of speech to text in a worker, with the libraries that run it
 
 # (role, loader) to the class, by its module.
 LOADERS = {
@@ -26,6 +30,25 @@ LOADERS = {
 }
 
 _loading = threading.Lock()  # transformers imports its parts when they are asked for, which two threads must not do at once
+
+
+def load(role: str, workers: Workers, choice: Choice) -> Any:
+    """The model of a choice whose files are there; of speech to text, which runs in the workers, its engine, once each could load it."""
+    if role != "transcript":
+        import cv2
+        import torch
+
+        torch.set_num_threads(1)  # the branches are what runs in parallel
+        cv2.setNumThreads(1)
+        return load_recogniser(role, choice)
+    if choice.source == "remote":
+        return transcription.REMOTE + choice.repo
+    engine = None if choice.source == "pip" else str(choice.path)
+    # As many as there are workers: each takes its time, so each worker gets one.
+    loading = [workers.submit(transcription.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
+    for task in loading:
+        task.result()
+    return engine
 
 
 def load_recogniser(role: str, choice: Choice) -> Any:

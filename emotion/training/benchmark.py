@@ -98,7 +98,7 @@ def _alone(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     """What is timed alone: plain decoding, each half of the decoding in a worker, and each branch."""
 
     def decoded(function: Callable) -> object:
-        return analyzer._workers.submit(function, clip, timeout=MEDIA_TIMEOUT_S).result()
+        return analyzer.workers.submit(function, clip, timeout=MEDIA_TIMEOUT_S).result()
 
     def words() -> object:
         engine = analyzer.serving("transcript").model

@@ -1,20 +1,22 @@
 """Checks the machine, the network and the models: what would serve each role here, and why."""
 
+import functools
 import importlib.metadata
 import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from emotion.analyzer import Analyzer
 from emotion.checkpoint import Choice
 from emotion.serving import hub, weights
 from emotion.serving.hub import HubError
+from emotion.serving.loaders import load
 from emotion.serving.weights import OFFLINE
+from emotion.serving.workers import Workers
 
 PACKAGES = ("torch", "transformers", "gradio", "huggingface-hub", "opencv-python-headless", "openai-whisper", "moonshine-voice")
 NETWORK_TIMEOUT_S = 5.0
@@ -22,13 +24,16 @@ NETWORK_TIMEOUT_S = 5.0
 
 def examine(source: str | None = None) -> dict[str, Any]:
     """The findings: ``machine``, ``network`` and, of each role, every choice's state and what would serve. Fetches no model."""
-    analyzer = Analyzer(source)
-    try:
-        asked = any(choice.source == "hub" for slot in analyzer.slots.values() for choice in slot.choices)
-        network, reachable = _network() if asked else ("not needed", False)
-        models = {role: _role(analyzer, role, network if not reachable else None) for role in weights.ROLES}
-    finally:
-        analyzer.close()
+    choices = weights.read()
+    source = source or os.environ.get("EMOTION_SOURCE") or "auto"
+    wanted = {role: weights.allowed(choices, role, source) for role in weights.ROLES}
+    asked = any(choice.source == "hub" for some in wanted.values() for choice in some)
+    network, reachable = _network() if asked else ("not needed", False)
+    with Workers() as workers:
+        models = {
+            role: _role(functools.partial(load, role, workers), some, network if not reachable else None)
+            for role, some in wanted.items()
+        }
     return {"machine": _machine(), "network": network, "models": models}
 
 
@@ -70,10 +75,10 @@ def _network() -> tuple[str, bool]:
     return f"the Hub answers after {time.perf_counter() - start:.2f} s", True
 
 
-def _role(analyzer: Analyzer, role: str, trouble: str | None) -> dict[str, Any]:
+def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], trouble: str | None) -> dict[str, Any]:
     found, serves, why = [], None, []
-    for choice in analyzer.slots[role].choices:
-        state, usable = _choice(analyzer.slots[role].load, choice, trouble)
+    for choice in choices:
+        state, usable = _choice(load_choice, choice, trouble)
         found.append({"name": choice.name, "source": choice.source, "revision": choice.revision, "state": state})
         if usable:
             serves = choice.name
@@ -82,7 +87,7 @@ def _role(analyzer: Analyzer, role: str, trouble: str | None) -> dict[str, Any]:
     return {"choices": found, "serves": serves, "why": "; ".join(why) or "the first choice"}
 
 
-def _choice(load: Callable[[Choice], Any], choice: Choice, trouble: str | None) -> tuple[str, bool]:
+def _choice(load_choice: Callable[[Choice], Any], choice: Choice, trouble: str | None) -> tuple[str, bool]:
     """What is the matter with a choice, and whether it could serve; ``trouble`` is that with the network."""
     start = time.perf_counter()
     try:
@@ -93,9 +98,9 @@ def _choice(load: Callable[[Choice], Any], choice: Choice, trouble: str | None) 
                 folder = None
             if folder is None:
                 return _to_fetch(choice, trouble)
-            load(replace(choice, path=folder))
+            load_choice(replace(choice, path=folder))
         elif choice.source in OFFLINE:
-            load(choice)
+            load_choice(choice)
         else:
             return "asked at each analysis; media would go to a third party", True
     except Exception as e:
