@@ -38,6 +38,7 @@ from emotion.training import evaluation
 from emotion.training.datasets import Example
 from emotion.weights import DEFAULT_FILE, Choice, bundled
 from tests import published
+from tests.clips import blazeface
 from tests.test_prosody import voice
 
 
@@ -421,10 +422,6 @@ def test_the_middle_of_the_mouth_aligns_as_its_corners_do(photograph):
     middle = np.vstack([landmarks[:3], landmarks[3:].mean(axis=0)])
     corners, by_middle = (aligned(photograph, points, 112).astype(float) for points in (landmarks, middle))
     assert np.abs(corners - by_middle).mean() < 1
-
-
-def blazeface():
-    return load_recogniser("detector", bundled("detector", DEFAULT_FILE))
 
 
 class Known:
