@@ -1,5 +1,6 @@
 """The project's own clips, and a video that the tests make of them."""
 
+import functools
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import av
 import cv2
 import numpy as np
 import soundfile
+
+from emotion.face.blazeface import BlazeFace
+from emotion.serving.loaders import load_recogniser
+from emotion.serving.weights import DEFAULT_FILE, bundled
 
 MEDIA = Path(__file__).parent / "media"
 ASTRONAUT = MEDIA / "astronaut.jpg"
@@ -34,3 +39,9 @@ def spoken_video(path: Path) -> Path:
             container.mux(sound.encode(frame))
         container.mux(sound.encode())
     return path
+
+
+@functools.cache
+def blazeface() -> BlazeFace:
+    """The face detector that comes with the app."""
+    return load_recogniser("detector", bundled("detector", DEFAULT_FILE))

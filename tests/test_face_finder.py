@@ -1,6 +1,5 @@
 """Laws of finding and following faces, on a photograph moved, zoomed, turned, blurred and darkened over drawn backgrounds."""
 
-import functools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from emotion.face.detection import Box, Place
 from emotion.face.tracking import FaceTrack
 from emotion.face.tracking import follow as follow_with
 from emotion.readings import Frame
-from emotion.serving.loaders import load_recogniser
-from emotion.serving.weights import DEFAULT_FILE, bundled
+
+from .clips import blazeface
 
 PHOTOGRAPH = Path(__file__).parent / "media" / "astronaut.jpg"
 FACE = (175, 66, 98, 98)  # in the photograph, 512x512: brow to chin, where the detectors of OpenCV agree
@@ -83,18 +82,13 @@ def iou(a, b) -> float:
     return both / (a[2] * a[3] + b[2] * b[3] - both)
 
 
-@functools.cache
-def detector():
-    return load_recogniser("detector", bundled("detector", DEFAULT_FILE))
-
-
 def follow(frames) -> FaceTrack:
-    return follow_with(frames, detector())
+    return follow_with(frames, blazeface())
 
 
 def find_faces(image: np.ndarray) -> list[Box]:
     """Boxes of the faces in a picture, the surest first."""
-    return [detection.place.box(image.shape) for detection in detector().detect(image)]
+    return [detection.place.box(image.shape) for detection in blazeface().detect(image)]
 
 
 def video(images) -> list[Frame]:
@@ -179,15 +173,15 @@ def test_a_black_or_minute_picture_has_no_face():
 def test_a_look_at_a_place_sees_the_face_there_and_no_other(head):
     picture = paste(paste(background(), head, (100, 150), 70), head, (290, 150), 70)
     for x in (100, 290):
-        seen = detector().look(picture, Place(x + 6, 146, 76))
+        seen = blazeface().look(picture, Place(x + 6, 146, 76))
         assert iou(seen.place.box(picture.shape), square((x, 150), 70)) > 0.6
-    assert detector().look(picture, Place(195, 150, 70)) is None
+    assert blazeface().look(picture, Place(195, 150, 70)) is None
 
 
 def test_a_small_face_is_seen_by_a_thorough_search_alone(head):
     picture = paste(background("gradient", 640, 480), head, (450, 300), 50)
-    assert detector().detect(picture, thorough=False) == []
-    [found] = detector().detect(picture)
+    assert blazeface().detect(picture, thorough=False) == []
+    [found] = blazeface().detect(picture)
     assert iou(found.place.box(picture.shape), square((450, 300), 50)) > 0.5
 
 

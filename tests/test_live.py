@@ -1,6 +1,5 @@
 """The live session: nothing of the sound is lost, nothing grows, nothing waits in line."""
 
-import functools
 import threading
 import time
 from types import SimpleNamespace
@@ -22,11 +21,9 @@ from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
 from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving import transcription
-from emotion.serving.loaders import load_recogniser
-from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 
-from .clips import ASTRONAUT, GLAD
+from .clips import ASTRONAUT, GLAD, blazeface
 
 WAIT_S = 30  # for another thread, on a busy machine
 
@@ -35,11 +32,6 @@ def even(label: int) -> np.ndarray:
     probabilities = np.full(7, 0.05, np.float32)
     probabilities[label] = 0.7
     return probabilities
-
-
-@functools.cache
-def detector():
-    return load_recogniser("detector", bundled("detector", DEFAULT_FILE))
 
 
 class Stub:
@@ -55,7 +47,7 @@ class Stub:
             "speech": SimpleNamespace(read=self.read_voice),
             "text": SimpleNamespace(read=lambda text, confidence, explained: TextReading(even(label), confidence)),
             "face": SimpleNamespace(look=self.look),
-            "detector": detector(),
+            "detector": blazeface(),
             "transcript": None,
         }
 
@@ -397,14 +389,14 @@ def test_follower_sees_what_follow_sees():
     picture = cv2.cvtColor(cv2.resize(cv2.imread(str(ASTRONAUT)), (480, 360)), cv2.COLOR_BGR2RGB)
     film = [Frame(i / 8, np.roll(picture, 3 * i, axis=1)) for i in range(30)]
     follower = Follower()
-    seen = [follower.see(frame, detector()) for frame in film]
-    known = {sighting.time: sighting.box for sighting in follow(film, detector()).sightings}
+    seen = [follower.see(frame, blazeface()) for frame in film]
+    known = {sighting.time: sighting.box for sighting in follow(film, blazeface()).sightings}
     found = [sighting for sighting in seen if sighting is not None]
     assert len(found) >= 25
     for sighting in found:
         assert np.abs(np.subtract(sighting.box, known[sighting.time])).max() <= 12
     blank = np.full_like(picture, 128)
-    assert [follower.see(Frame(10 + i, blank), detector()) for i in range(8)][-1] is None
+    assert [follower.see(Frame(10 + i, blank), blazeface()) for i in range(8)][-1] is None
 
 
 def test_frames_of_a_stream_are_checked_as_any_input():

@@ -23,9 +23,8 @@ from transformers import (
 
 from emotion import sound
 from emotion.checkpoint import Choice
-from emotion.face import detection
 from emotion.face.detection import Detection
-from emotion.face.recogniser import MIRRORED
+from emotion.face.recogniser import MIRRORED, detection
 from emotion.face.tracking import follow
 from emotion.figures import reading_figure, sound_figure
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
@@ -41,6 +40,7 @@ from emotion.speech import prosody
 from emotion.training import evaluation
 from emotion.training.datasets import Example
 from tests import published
+from tests.clips import blazeface
 from tests.test_prosody import voice
 
 
@@ -424,10 +424,6 @@ def test_the_middle_of_the_mouth_aligns_as_its_corners_do(photograph):
     middle = np.vstack([landmarks[:3], landmarks[3:].mean(axis=0)])
     corners, by_middle = (aligned(photograph, points, 112).astype(float) for points in (landmarks, middle))
     assert np.abs(corners - by_middle).mean() < 1
-
-
-def blazeface():
-    return load_recogniser("detector", bundled("detector", DEFAULT_FILE))
 
 
 class Known:

@@ -22,6 +22,8 @@ from emotion.serving.loaders import load_recogniser
 from emotion.serving.remote import BELIEF, RemoteError
 from tests.test_prosody import voice
 
+from .clips import blazeface
+
 TOKEN = "hf_" + "notarealtokenbutasecret"
 EIGHT = {
     "angry": 0.1,
@@ -157,7 +159,7 @@ def test_a_voice_is_sent_in_three_windows_at_most(service, glad):
 
 def test_silence_and_empty_pictures_are_not_sent(service):
     assert model("speech", service).read(np.zeros(16_000, np.float32)) is None
-    assert model("face", service).read([Frame(0.0, np.zeros((240, 320, 3), np.uint8))]) is None
+    assert model("face", service).read([Frame(0.0, np.zeros((240, 320, 3), np.uint8))], blazeface()) is None
     assert model("text", service).read("?!") is None
     assert service.asked == []
 
@@ -166,7 +168,7 @@ def test_the_five_clearest_faces_are_sent(service, photograph):
     service.says(pairs(EIGHT))
     sharp = {3, 4, 7, 9, 11}
     frames = [Frame(i / 5, photograph if i in sharp else cv2.GaussianBlur(photograph, (0, 0), 3)) for i in range(12)]
-    reading = model("face", service).read(frames)
+    reading = model("face", service).read(frames, blazeface())
     assert [round(frame.time * 5) for frame in reading.frames] == sorted(sharp) and reading.frames_with_face == 12
     assert len(service.asked) == 5 and reading.frames_sampled == 12
     np.testing.assert_allclose(reading.probabilities, np.array(WANTED) / sum(WANTED), atol=1e-6)
