@@ -23,6 +23,7 @@ from emotion.media import SAMPLE_RATE
 from emotion.readings import Frame, Reading
 from emotion.training import datasets, evaluation, export, fusion, metrics, speech
 from emotion.training.experiments import run
+from emotion.training.transcript import SENTENCES as SPOKEN
 
 SNR_DB = 10.0
 TELEPHONE_HZ = (300, 3400)
@@ -221,7 +222,28 @@ def check_fusion() -> list[dict[str, Any]]:
         {"what": "white or pink noise read as a voice", "n": NOISES, "result": share(heard, NOISES)},
         {"what": "random pixels read as a face", "n": NOISES, "result": share(seen, NOISES)},
     ]
-    return [*rows, *_conflicts(analyzer.weights, *fusion.label_pairs(analyzer)[:1])]
+    rows += _conflicts(analyzer.weights, *fusion.label_pairs(analyzer)[:1])
+    most = _heard_at_most(voices, [words for name, words in said.items() if name in SPOKEN.values()], shares)
+    return [
+        *rows,
+        {
+            "what": "reliability of heard words, at most, by the first half of the actors",
+            "n": len(SPOKEN),
+            "result": f"{most:.2f}",
+        },
+    ]
+
+
+def _heard_at_most(voices: fusion.Pairs, said: list[tuple[np.ndarray, float]], shares: tuple[float, ...]) -> float:
+    """The highest reliability, in twentieths, with which no sentence takes more than MAX_LOSS from the voices of half of the actors."""
+    actors = np.unique(voices.groups)
+    half = voices.only(np.isin(voices.groups, actors[: len(actors) // 2]))
+    tried = (i / fusion.STEP for i in range(fusion.STEP + 1))
+    return max(
+        reliability
+        for reliability in tried
+        if all(fusion.taken_from(half, {"": (p, reliability)}, shares)[""] <= fusion.MAX_LOSS for p, _ in said)
+    )
 
 
 def _random_sound(rng: np.random.Generator) -> np.ndarray:
