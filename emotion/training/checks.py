@@ -217,7 +217,9 @@ def check_fusion() -> list[dict[str, Any]]:
         rows.append({"what": f'voices and "{name}"', "n": len(voices.truth), "result": result})
     rng = np.random.default_rng(0)
     heard = sum(analyzer.speech.read(_random_sound(rng)) is not None for _ in range(NOISES))
-    seen = sum(analyzer.face.read([Frame(0.0, rng.integers(0, 256, (240, 320, 3), np.uint8))]) is not None for _ in range(NOISES))
+    detector = analyzer.serving("detector").model
+    noise = (Frame(0.0, rng.integers(0, 256, (240, 320, 3), np.uint8)) for _ in range(NOISES))
+    seen = sum(analyzer.face.read([frame], detector) is not None for frame in noise)
     rows += [
         {"what": "white or pink noise read as a voice", "n": NOISES, "result": share(heard, NOISES)},
         {"what": "random pixels read as a face", "n": NOISES, "result": share(seen, NOISES)},
