@@ -67,7 +67,9 @@ class BlazeFace:
         """What the network sees in a square of the image, from the score ``least`` on."""
         cut, left, top = square_cut(image, x, y, side)
         corner, scale = np.array([left, top], np.float32), np.float32(cut.shape[0])
-        return [Detection(corner + scale * points, min(1.0, score / CERTAIN)) for score, points in _faces(*self._scored(cut), least)]
+        return [
+            Detection(corner + scale * points, min(1.0, score / CERTAIN)) for score, points in _faces(*self._scored(cut), least)
+        ]
 
     def _scored(self, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores (896,) and, in units of the square's side, box and points (896, 16) of the anchors of an RGB square."""

@@ -224,7 +224,8 @@ def check_fusion() -> list[dict[str, Any]]:
         {"what": "white or pink noise read as a voice", "n": NOISES, "result": share(heard, NOISES)},
         {"what": "random pixels read as a face", "n": NOISES, "result": share(seen, NOISES)},
     ]
-    rows += _conflicts(analyzer.weights, *fusion.label_pairs(analyzer)[:1])
+    pairs, _ = fusion.label_pairs(analyzer)
+    rows += _conflicts(analyzer.weights, pairs) + _ways(fusion.figures_of(pairs, shares))
     most = _heard_at_most(voices, [words for name, words in said.items() if name in SPOKEN.values()], shares)
     return [
         *rows,
@@ -233,6 +234,19 @@ def check_fusion() -> list[dict[str, Any]]:
             "n": len(SPOKEN),
             "result": f"{most:.2f}",
         },
+    ]
+
+
+def _ways(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the readings of label-paired triples come to by the weights in use, in other ways, and one modality alone."""
+    uars = {name: value for name, value in figures.items() if name.startswith("uar")}
+    return [
+        {
+            "what": f"label-paired readings, {name.replace('uar_', '').replace('uar', 'fused as shipped').replace('_', ' ')}",
+            "n": figures["n"],
+            "result": f"UAR {export.with_interval(value, figures['intervals'].get(name))}",
+        }
+        for name, value in uars.items()
     ]
 
 

@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         default=Path(data) / "ferplus.zip" if data else None,
         help="FER2013 with its labels.csv, a folder or a zip (default: ferplus.zip in EMOTION_DATA)",
     )
-    parser.add_argument("--split", default="validation", choices=("train", "validation"), help="whose faces (default: validation)")
+    parser.add_argument(
+        "--split", default="validation", choices=("train", "validation"), help="whose faces (default: validation)"
+    )
     parser.add_argument("--yunet", type=Path, metavar="FILE", help="measure face_detection_yunet_2023mar.onnx, too")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
@@ -127,7 +129,9 @@ def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[Scene],
         "ms_without": round(statistics.median(ms for _, ms in without), 1),
         "accuracy_on_crops": round(float(right[0].mean()), 3),
         "accuracy_on_the_same_faces_as_pasted": round(float(right[1].mean()), 3),
-        "difference_interval": metrics.interval(lambda rows: (right[0][rows] * 1.0 - right[1][rows]).mean(), groups).round(3).tolist(),
+        "difference_interval": metrics.interval(lambda rows: (right[0][rows] * 1.0 - right[1][rows]).mean(), groups)
+        .round(3)
+        .tolist(),
     }
 
 
