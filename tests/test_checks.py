@@ -131,4 +131,7 @@ def test_words_that_say_nothing_and_contradictions(monkeypatch):
     for _, figure, low, _, high, *_ in plain:
         assert float(low) <= float(figure) <= float(high) and float(low) < 0
     assert [row["result"] for row in rows[3:5]] == ["0.000 (0.000-0.842)"] * 2
-    assert len(rows) == 11 and all("100.0% mixed, 100% between" in row["result"] for row in rows[5:])
+    assert len(rows) == 19 and all("100.0% mixed, 100% between" in row["result"] for row in rows[5:11])
+    ways = {row["what"].removeprefix("label-paired readings, "): row["result"] for row in rows[11:18]}
+    assert set(ways) == {"fused as shipped", "text", "speech", "face", "equal", "product", "without reliability"}
+    assert 0 <= float(rows[-1]["result"]) < 1  # surer words would take more than is allowed

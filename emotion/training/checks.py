@@ -23,6 +23,7 @@ from emotion.readings import Frame, Reading
 from emotion.sound import SAMPLE_RATE
 from emotion.training import datasets, evaluation, export, fusion, metrics, speech
 from emotion.training.experiments import run
+from emotion.training.transcript import SENTENCES as SPOKEN
 
 SNR_DB = 10.0
 TELEPHONE_HZ = (300, 3400)
@@ -216,12 +217,49 @@ def check_fusion() -> list[dict[str, Any]]:
         rows.append({"what": f'voices and "{name}"', "n": len(voices.truth), "result": result})
     rng = np.random.default_rng(0)
     heard = sum(analyzer.speech.read(_random_sound(rng)) is not None for _ in range(NOISES))
-    seen = sum(analyzer.face.read([Frame(0.0, rng.integers(0, 256, (240, 320, 3), np.uint8))]) is not None for _ in range(NOISES))
+    detector = analyzer.serving("detector").model
+    noise = (Frame(0.0, rng.integers(0, 256, (240, 320, 3), np.uint8)) for _ in range(NOISES))
+    seen = sum(analyzer.face.read([frame], detector) is not None for frame in noise)
     rows += [
         {"what": "white or pink noise read as a voice", "n": NOISES, "result": share(heard, NOISES)},
         {"what": "random pixels read as a face", "n": NOISES, "result": share(seen, NOISES)},
     ]
-    return [*rows, *_conflicts(analyzer.weights, *fusion.label_pairs(analyzer)[:1])]
+    pairs, _ = fusion.label_pairs(analyzer)
+    rows += _conflicts(analyzer.weights, pairs) + _ways(fusion.figures_of(pairs, shares))
+    most = _heard_at_most(voices, [words for name, words in said.items() if name in SPOKEN.values()], shares)
+    return [
+        *rows,
+        {
+            "what": "reliability of heard words, at most, by the first half of the actors",
+            "n": len(SPOKEN),
+            "result": f"{most:.2f}",
+        },
+    ]
+
+
+def _ways(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the readings of label-paired triples come to by the weights in use, in other ways, and one modality alone."""
+    uars = {name: value for name, value in figures.items() if name.startswith("uar")}
+    return [
+        {
+            "what": f"label-paired readings, {name.replace('uar_', '').replace('uar', 'fused as shipped').replace('_', ' ')}",
+            "n": figures["n"],
+            "result": f"UAR {export.with_interval(value, figures['intervals'].get(name))}",
+        }
+        for name, value in uars.items()
+    ]
+
+
+def _heard_at_most(voices: fusion.Pairs, said: list[tuple[np.ndarray, float]], shares: tuple[float, ...]) -> float:
+    """The highest reliability, in twentieths, with which no sentence takes more than MAX_LOSS from the voices of half of the actors."""
+    actors = np.unique(voices.groups)
+    half = voices.only(np.isin(voices.groups, actors[: len(actors) // 2]))
+    tried = (i / fusion.STEP for i in range(fusion.STEP + 1))
+    return max(
+        reliability
+        for reliability in tried
+        if all(fusion.taken_from(half, {"": (p, reliability)}, shares)[""] <= fusion.MAX_LOSS for p, _ in said)
+    )
 
 
 def _random_sound(rng: np.random.Generator) -> np.ndarray:

@@ -87,7 +87,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": _harmless(voices, said, shares)} for shares in GRID]
     # By recall, not by likelihood: a weighted mean is never surer than its surest part, so likelihood would give all to one.
     best = max((point for point in grid if point["allowed"]), key=lambda point: point["uar"])["weights"]
-    result = _figures(pairs, best) | {"taken_from_voice": taken_from(voices, said, best)}
+    result = figures_of(pairs, best) | {"taken_from_voice": taken_from(voices, said, best)}
     _write(analyzer, weights.DEFAULT_FILE, out or export.MODELS / "fusion", grid, result, "label-paired held-out readings")
     return result
 
@@ -106,7 +106,7 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
         inside, outside = pairs.only(folds != fold), pairs.only(folds == fold)
         tested[folds == fold] = outside.fused(best_of(inside, usual) if len(inside.truth) else usual)
     grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": True} for shares in GRID]
-    result = _figures(pairs, best_of(pairs, usual)) | {
+    result = figures_of(pairs, best_of(pairs, usual)) | {
         "uar_cross_validated": metrics.report(tested, pairs.truth)["uar"],
         "uar_before": pairs.uar(usual),
     }
@@ -122,7 +122,7 @@ def best_of(pairs: Pairs, usual: tuple[float, ...]) -> tuple[float, ...]:
     return max(GRID, key=lambda shares: (pairs.uar(shares), -np.abs(np.subtract(shares, usual)).sum()))
 
 
-def _figures(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
+def figures_of(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
     """The figures of the chosen weights, and of what else could be done with the same readings."""
     fused = pairs.fused(best)
     ways = {f"uar_{name}": pairs.fused(tuple(float(name == other) for other in MODALITIES)) for name in MODALITIES} | {
