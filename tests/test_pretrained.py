@@ -23,8 +23,9 @@ from transformers import (
 
 from emotion import sound
 from emotion.checkpoint import Choice
+from emotion.face import detection
 from emotion.face.detection import Detection
-from emotion.face.recogniser import MIRRORED, detection
+from emotion.face.recogniser import MIRRORED
 from emotion.face.tracking import follow
 from emotion.figures import reading_figure, sound_figure
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
