@@ -53,7 +53,7 @@ CARD = export.Card(
     about="""
 all-MiniLM-L6-v2 (Wang et al. 2020), 6 layers of width 384, its vocabulary cut to 12,800 entries, with a mean over the tokens and two
 new layers: 15.6 M parameters, 10.6 M multiply-adds a token. Fine-tuned on single utterances, half of the time without punctuation and
-always in lower case without emoji, as speech to text writes them. A row with several emotions counts for each in equal parts; names
+always in lower case without emoji. A row with several emotions counts for each in equal parts; names
 are drawn at random. A second layer learns the 28 emotions of GoEmotions beside it, and sentences of rated valence teach how good, bad
 or plain a sentence is. 7,000 sentences put together from parts teach plain reports of a day, negation and mixed feelings
 (`emotion/training/phrases.py`); with them 20 of the 22 sentences of `python -m emotion.training.checks sentences`, none of which is
@@ -208,7 +208,7 @@ def starting_network(weights: dict[str, torch.Tensor], before: list[int]) -> Tex
 
 
 def vary(text: str, rng: np.random.Generator) -> str:
-    """One way in which the text might have come: half of the time as speech to text writes it, without punctuation."""
+    """One way in which the text might have come: half of the time without punctuation."""
     text = re.sub(r"\[NAME\]", lambda _: rng.choice(NAMES), text)
     text = re.sub(r"\[RELIGION\]", lambda _: rng.choice(RELIGIONS), text)
     if rng.random() < 0.5:

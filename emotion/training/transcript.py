@@ -3,7 +3,7 @@
     python -m emotion.training.transcript PATH_TO_RAVDESS     # prints the figures of emotion/models/transcript/README.md
 
 RAVDESS's actors 1 to 10 and EmoDB's first four speakers chose the constants of ``emotion.transcript.moonshine``; the others report, and
-nEMO, whose language was looked at last. EmoDB and nEMO are read where emodb.zip and nemo.zip lie beside RAVDESS.
+nEMO, of which a sample was looked at and which chose nothing. EmoDB and nEMO are read where emodb.zip and nemo.zip lie beside RAVDESS.
 """
 
 import argparse
