@@ -49,7 +49,7 @@ def share_heaps() -> None:
 
 def configure() -> None:
     """Environment and logging, before anything heavy is imported. What the caller's environment says stays."""
-    from emotion.serving.weights import HUB_DEFAULTS
+    from emotion.environment import HUB_DEFAULTS
 
     private = os.path.join(tempfile.gettempdir(), f"emotion-{os.getuid() if hasattr(os, 'getuid') else 'app'}")
     os.makedirs(private, mode=0o700, exist_ok=True)  # what visitors say is not for others on this machine

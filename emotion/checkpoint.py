@@ -19,7 +19,7 @@ LEAST_BYTES = 1024  # of a model file; the pointer that stands for it in a repos
 class Choice:
     """One model that can serve a role.
 
-    ``path``: its folder, relative to weights.yaml, or once it is fetched; None for a package. ``repo``: Hub repository, and for a
+    ``path``: its folder, of a bundled one relative to the project, else to weights.yaml, or once it is fetched; None for a package. ``repo``: Hub repository, and for a
     remote one also a URL; ``files``: of it, with the SHA-256 of each, None where it is not known; ``folder``: in it, of our own models.
     ``loader``: what reads it, one of ``emotion.serving.loaders``. ``labels``: its label to one of the seven (None: left out), or the seven in the order of
     its outputs. ``sampling_rate`` in Hz and ``input_size`` in pixels: what it takes. ``megabytes``: about how much there is to fetch.

@@ -1,4 +1,4 @@
-"""The command line: python -m emotion analyze | evaluate | train | doctor | publish."""
+"""The command ``emotion``, from a clone ``python -m emotion``: analyze | evaluate | train | doctor | publish."""
 
 import argparse
 import contextlib
@@ -8,11 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import emotion
+from emotion.environment import HUB_DEFAULTS, SOURCES
 from emotion.labels import LABELS, MODALITIES, mood_word
-from emotion.readings import Analysis, InputError
-from emotion.serving.weights import HUB_DEFAULTS, SOURCES
+
+if TYPE_CHECKING:
+    from emotion.readings import Analysis
 
 JSON_HELP = "print exactly one JSON document"
 EPILOG = """environment:
@@ -34,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         result = arguments.run(arguments)
-    except InputError as e:
+    except emotion.InputError as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -49,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        "python -m emotion", description="Emotion from text, voice and face.", epilog=EPILOG, formatter_class=form
+        "emotion", description="Emotion from text, voice and face.", epilog=EPILOG, formatter_class=form
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_analyze(commands)
@@ -165,10 +168,8 @@ def _weights(text: str) -> dict[str, float]:
 
 
 def _analyze(arguments: argparse.Namespace) -> Any:
-    import emotion
-
     if not any((arguments.text, arguments.audio, arguments.video, arguments.image)):
-        raise InputError("Give at least one of --text, --audio, --video and --image.")
+        raise emotion.InputError("Give at least one of --text, --audio, --video and --image.")
     with contextlib.closing(emotion.load(arguments.source)) as analyzer:
         if arguments.weights is not None:
             emotion.fuse({}, arguments.weights)  # refuses bad weights before any model runs
@@ -189,7 +190,7 @@ def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from emotion.training.evaluation import evaluate
 
     if arguments.oof and arguments.modality != "speech":
-        raise InputError("Only the speech model stores out-of-fold probabilities.")
+        raise emotion.InputError("Only the speech model stores out-of-fold probabilities.")
     name, path = arguments.dataset
     return evaluate(arguments.modality, name, path, arguments.split, arguments.restrict, arguments.oof, arguments.source)
 
@@ -198,7 +199,7 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
     import importlib
 
     if arguments.epochs is not None and arguments.epochs < 1:
-        raise InputError(f"The number of epochs is {arguments.epochs}; it must be at least 1.")
+        raise emotion.InputError(f"The number of epochs is {arguments.epochs}; it must be at least 1.")
     if arguments.checkpoints:
         os.environ["EMOTION_CHECKPOINTS"] = str(arguments.checkpoints)
     module = importlib.import_module(f"emotion.training.{arguments.modality}")
@@ -241,7 +242,7 @@ def _show_published(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _show_analysis(analysis: Analysis) -> str:
+def _show_analysis(analysis: "Analysis") -> str:
     if analysis.mood is None:
         return "\n".join(analysis.warnings)
     lines = [f"mood {analysis.mood:.2f} of 5 ({mood_word(analysis.mood)}), {analysis.label}, agreement {analysis.agreement:.2f}"]

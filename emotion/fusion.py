@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from emotion.labels import LABELS, MODALITIES, mood
+from emotion.labels import LABELS, MODALITIES
+from emotion.mood import mood
 from emotion.readings import Fusion, InputError, Reading
 
 # How strongly disagreement about the mood pulls toward 3: at 0.5 the fused mood still never falls when a part's mood rises.

@@ -1,7 +1,5 @@
 """The modalities, the seven emotion labels, their order, other names for them, and where each lies on the mood scale."""
 
-import numpy as np
-
 MODALITIES = ("text", "speech", "face")
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -47,10 +45,6 @@ VALENCE = {
     "angry": -0.9, "disgust": -0.8, "fear": -0.8, "happy": 1.0, "neutral": 0.0, "sad": -1.0, "surprise": 0.0,
 }  # fmt: skip
 
-_VALENCE = np.array([VALENCE[label] for label in LABELS])
-
-LEAN = 0.6  # k of the mood: the expected valence from which a lean to one side counts as more than a lean
-
 # Upper ends of the words for a mood: very low < 1.5 <= low < 2.5 <= neutral < 3.5 <= good < 4.5 <= very good.
 MOOD_WORDS = ((1.5, "very low"), (2.5, "low"), (3.5, "neutral"), (4.5, "good"), (float("inf"), "very good"))
 
@@ -58,21 +52,6 @@ MOOD_WORDS = ((1.5, "very low"), (2.5, "low"), (3.5, "neutral"), (4.5, "good"), 
 def to_label(name: str) -> str | None:
     """The label that ``name`` means, in any case and with stray spaces, or None when it is none of the seven."""
     return ALIASES.get(name.strip().lower())
-
-
-def mood(probabilities: np.ndarray) -> float | np.ndarray:
-    """Mood on the scale 1 (very low) to 5 (very good): 3 + 2 (1 + k^2) v |v| / (v^2 + k^2), v the expected valence and 3 neutral.
-
-    A saturating curve (Naka & Rushton 1966). Probabilities spread over many labels lean a little to one side or the other by
-    chance, and an ordinary sentence or face should stay near 3; a clear lean should reach the ends, which the bare expectation of
-    calibrated probabilities seldom does. Smooth, nowhere steeper than 1.5 times the bare expectation, and rising with every move of
-    probability toward a pleasanter label.
-
-    Parameters: ``probabilities`` of shape (..., 7), each row summing to 1. Returns shape (...), a float for one row.
-    """
-    valence = np.asarray(probabilities, dtype=np.float64) @ _VALENCE
-    result = 3.0 + 2.0 * (1.0 + LEAN**2) * valence * np.abs(valence) / (np.square(valence) + LEAN**2)
-    return float(result) if np.ndim(result) == 0 else result
 
 
 def mood_word(value: float) -> str:

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from emotion.labels import LABELS, mood
+from emotion.labels import LABELS
+from emotion.mood import mood
 
 # How far words that were heard are relied upon at most, however well: with more, at the fusion weights of weights.yaml, "Dogs are sitting
 # by the door" would take over 3 points of unweighted average recall from the voices of RAVDESS's actors 1 to 10. The last line of

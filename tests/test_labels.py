@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion.labels import ALIASES, LABELS, VALENCE, mood, mood_word, to_label
+from emotion.labels import ALIASES, LABELS, VALENCE, mood_word, to_label
+from emotion.mood import mood
 
 
 def test_labels_are_the_seven_in_alphabetical_order():

@@ -16,7 +16,8 @@ ROOT = Path(emotion.__file__).parent
 # From the ground up: a module or folder may import those of the lines before its own, and its neighbours in its own line as far as that
 # makes no circle.
 LAYERS = (
-    ("labels",),
+    ("labels", "environment"),
+    ("mood",),
     ("readings",),
     ("fusion", "sound", "checkpoint"),
     ("recogniser", "media"),
@@ -103,3 +104,8 @@ def test_importing_the_package_costs_nothing_heavy():
     heavy = "torch gradio cv2 av transformers plotly"
     code = f"import sys, emotion; print(*(set({heavy.split()}) & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_help_needs_no_numpy():
+    code = "import sys, emotion.cli; emotion.cli._parser().format_help(); print('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

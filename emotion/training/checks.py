@@ -18,7 +18,8 @@ from scipy.stats import binomtest
 
 import emotion
 from emotion.fusion import fuse
-from emotion.labels import LABELS, MODALITIES, mood
+from emotion.labels import LABELS, MODALITIES
+from emotion.mood import mood
 from emotion.readings import Frame, Reading
 from emotion.sound import SAMPLE_RATE
 from emotion.training import datasets, evaluation, export, fusion, metrics, speech

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import emotion
-from emotion.labels import MODALITIES, mood
+from emotion.labels import MODALITIES
+from emotion.mood import mood
 from emotion.readings import InputError
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example

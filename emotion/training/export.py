@@ -226,7 +226,7 @@ def _enter(role: str, folder: Path, temperature: float | None, figures: dict[str
 
 
 def _is_at(entry: dict[str, Any], folder: Path) -> bool:
-    return bool(entry.get("path")) and (DEFAULT_FILE.parent / entry["path"]).resolve() == folder.resolve()
+    return bool(entry.get("path")) and (ROOT / entry["path"]).resolve() == folder.resolve()
 
 
 def data_file(name: str) -> Path:

@@ -15,7 +15,8 @@ from scipy.signal import butter, fftconvolve, sosfilt
 from torch import Tensor, nn
 
 from emotion.fusion import calibrate
-from emotion.labels import LABELS, mood
+from emotion.labels import LABELS
+from emotion.mood import mood
 from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE

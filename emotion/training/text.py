@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 
-from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS, mood
+from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
+from emotion.mood import mood
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.text.recogniser import EMOTIONS, MAX_TOKENS, TextNetwork, TextRecogniser, encode, label_scores, normalise, pad
 from emotion.training import datasets, evaluation, export, loop, metrics, phrases
