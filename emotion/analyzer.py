@@ -60,7 +60,7 @@ class Analyzer:
 
     def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
-        choices = weights.read(weights_file)
+        self._choices = choices = weights.read(weights_file)
         self.workers, self._fetch = Workers(), Fetcher()
         self.slots = {
             role: Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch)
@@ -78,7 +78,7 @@ class Analyzer:
 
     def weight_of(self, role: str, choice: Choice) -> float:
         """The fusion weight of a modality's model: its own, or that fitted for the modality's bundled model."""
-        return weights.fusion_weight(choice, self.slots[role].choices)
+        return weights.fusion_weight(choice, self._choices[role])
 
     @property
     def text(self) -> Any:

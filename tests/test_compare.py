@@ -1,20 +1,23 @@
 """Two weightings side by side: the browser's fusion against the package's, and the comparison on the running page."""
 
+import contextlib
 import csv
 import io
 import json
 import statistics
 
+import gradio as gr
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from emotion.analyzer import Analyzer
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets
-from emotion.page.compare import FORMULA
-from emotion.readings import Reading, named, vector
-from emotion.serving.weights import default_weights
+from emotion.page.compare import FORMULA, Comparison
+from emotion.readings import Analysis, Fusion, Reading, named, vector
+from emotion.serving.weights import default_weights, read
 
 from . import test_page
 from .conftest import MEDIA
@@ -302,3 +305,21 @@ def test_phone_starts_closed(open_page):
     assert not page.locator("#compare-A-text").is_visible()
     page.locator("#compare summary").click()
     assert "every weighting gives the same answer" in page.locator("#compare .reasons").inner_text()
+
+
+BORROWED = """text:
+  - {name: h, source: hub, repo: o/n, revision: main, files: {model.onnx: HASH}, licence: MIT, loader: transformers}
+  - {name: b, source: bundled, path: b, revision: "1", licence: MIT, fusion_weight: 0.4}
+"""
+
+
+@pytest.mark.parametrize("source", ["auto", "hub", "bundled"])
+def test_the_comparison_and_the_analyzer_know_one_fitted_weight(tmp_path, source):
+    """Also where a model of the Hub serves, which has none of its own and takes the bundled model's."""
+    file = tmp_path / "weights.yaml"
+    file.write_text(BORROWED.replace("HASH", "a" * 64), "utf-8")
+    with contextlib.closing(Analyzer(source, file)) as analyzer:
+        assert {analyzer.weight_of("text", choice) for choice in read(file)["text"]} == {0.4}
+        with gr.Blocks():
+            fitted = Comparison(analyzer).value(Analysis(Fusion(None, None, None, None, False, {}), {}))["fitted"]
+        assert fitted == analyzer.weights and fitted["text"] == 0.4

@@ -12,7 +12,6 @@ from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets
 from emotion.page.texts import element, label
 from emotion.readings import Analysis, named
-from emotion.serving.weights import fusion_weight
 
 SETS = ("A", "B")
 SCRIPTS = ("fusion.js", "download.js", "votes.js", "sides.js", "compare.js")
@@ -45,7 +44,7 @@ class Comparison:
                 name: {"probabilities": named(reading.probabilities), "reliability": float(reading.reliability)}
                 for name, reading in analysis.modalities.items()
             },
-            "fitted": {name: fusion_weight(choice) for name, choice in choices.items()},
+            "fitted": self.analyzer.weights,
             "models": {name: choice.name for name, choice in choices.items()},
         }
 

@@ -94,12 +94,17 @@ def bundled(role: str, file: str | Path) -> Choice:
 def default_weights() -> dict[str, float]:
     """The fitted fusion weight of each modality's first model that needs no network, else of its first."""
     choices = read()
-    return {role: fusion_weight(next((c for c in choices[role] if c.source in OFFLINE), choices[role][0])) for role in MODALITIES}
+    first = {role: next((c for c in choices[role] if c.source in OFFLINE), choices[role][0]) for role in MODALITIES}
+    return {role: fusion_weight(choice, choices[role]) for role, choice in first.items()}
 
 
-def fusion_weight(choice: Choice, others: Sequence[Choice] = ()) -> float:
-    """The choice's own weight, else that of the first of the ``others`` for its role that has one, else an equal part."""
-    known = [c.fusion_weight for c in (choice, *others) if c.fusion_weight is not None]
+def fusion_weight(choice: Choice, others: Sequence[Choice]) -> float:
+    """The choice's own weight; where it has none, that of the bundled model among all ``others`` of its role; else an equal part.
+
+    A weight belongs to the model that it was fitted for: one that borrows another's is shown as not calibrated.
+    """
+    bundled_ones = (other for other in others if other.source == "bundled")
+    known = [c.fusion_weight for c in (choice, *bundled_ones) if c.fusion_weight is not None]
     return known[0] if known else 1 / len(MODALITIES)
 
 
