@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion.sound import SAMPLE_RATE, SPECTROGRAM_BANDS, SPECTROGRAM_FRAME, SPECTROGRAM_HZ, band_levels
+from emotion.sound import SPECTROGRAM_BANDS, SPECTROGRAM_FRAME, SPECTROGRAM_HZ, band_levels
 
 COLUMN = 800  # samples, 50 ms: 20 columns a second
 COLUMNS = 200  # kept: 10 s
@@ -62,8 +62,3 @@ class Sketch:
         for array in (columns.low, columns.high, columns.bands):
             array.flags.writeable = False
         return columns
-
-
-def seconds(column: int) -> float:
-    """When a column begins."""
-    return column * COLUMN / SAMPLE_RATE
