@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from emotion import media
+from emotion.media import containers, limits, video
 from emotion.readings import InputError
 from emotion.sound import SAMPLE_RATE
 
@@ -280,9 +281,9 @@ def decoded_frames(path, monkeypatch, skipping=True):
             decoded.append(frame.time)
             yield frame
 
-    whole = media._decoded
+    whole = containers.decoded
     with monkeypatch.context() as patch:
-        patch.setattr(media, "_decoded", counted)
+        patch.setattr(video, "decoded", counted)
         return media.decode_frames(path), len(decoded)
 
 
@@ -298,7 +299,7 @@ def test_a_recording_without_duration_and_without_its_end(tmp_path):
 
 
 def test_duration_is_limited_where_the_header_has_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(media, "MAX_DURATION_S", 3)
+    monkeypatch.setattr(limits, "MAX_DURATION_S", 3)
     path = write_media(tmp_path / "a.webm", grey_frames(50), sound=tone(seconds=5), vcodec="libvpx", acodec="libopus", live="1")
     soundfile.write(tmp_path / "a.mp3", tone(seconds=5), 48_000)
     for decode, file in ((media.decode_audio, path), (media.decode_frames, path), (media.decode_audio, tmp_path / "a.mp3")):
@@ -507,7 +508,7 @@ def test_pixels_are_counted_before_they_are_decoded(tmp_path, monkeypatch):
 
 
 def test_pixels_of_a_video(tmp_path, monkeypatch):
-    monkeypatch.setattr(media, "MAX_PIXELS", 1_000)
+    monkeypatch.setattr(limits, "MAX_PIXELS", 1_000)
     for vcodec in ("libx264", "mpeg4", "libvpx-vp9"):
         path = write_media(tmp_path / "a.mkv", grey_frames(5), sound=tone(), vcodec=vcodec)
         assert_refused(path, "64 x 48 .* pixels; the limit is|or over the limit of", DECODERS[:3])
@@ -550,7 +551,7 @@ def test_an_error_while_reading_ends_the_track():
             yield "packet"
             raise av.error.InvalidDataError(1, "torn")
 
-    assert list(media._packets(Torn(), None)) == ["packet"]
+    assert list(containers.packets(Torn(), None)) == ["packet"]
 
 
 def test_a_cut_off_mp4_has_no_index_left(tmp_path):

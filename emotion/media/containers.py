@@ -1,0 +1,98 @@
+"""Audio and video containers, opened by PyAV, and their streams.
+
+PyAV carries its own libav, so nothing but ``pip`` is needed to read wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv and avi. What a file is
+is read from its bytes, never from its name, and a file can make libav open no other.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import av
+from av.stream import Disposition
+
+from emotion.media import limits
+from emotion.media.limits import check_pixels, too_long
+from emotion.readings import InputError
+
+# Demuxers that libav may use. Playlists and scripts (hls, concat, sdp, image2 ...) name other files and are not among them.
+CONTAINERS = "wav,w64,aiff,mp3,aac,flac,ogg,mov,matroska,avi"
+ESTIMATED = {"mp3", "aac"}  # containers without a duration, for which libav guesses one from the first bit rate it sees
+
+
+@contextmanager
+def container_of(file: BinaryIO, name: str) -> Iterator[av.container.InputContainer]:
+    """An open audio or video file within the limits that its header shows."""
+    try:
+        container = av.open(
+            file,
+            options={"max_pixels": str(limits.MAX_PIXELS)},  # of cover pictures too, which libav decodes to learn their format
+            container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": ""},
+            io_open=_refuse,
+            metadata_errors="ignore",
+        )
+    except (av.FFmpegError, ValueError) as e:
+        reason = "it is something else, damaged or cut off"
+        raise InputError(f"{name} is not a sound or video file that can be read: {reason}.") from e
+    with container:
+        if sound_of(container) is None and pictures_of(container) is None:
+            raise InputError(f"{name} has neither a sound track nor a video track that can be read.")
+        duration = duration_of(container)
+        if duration is not None and duration > limits.MAX_DURATION_S:
+            raise too_long(name, duration)
+        if (pictures := pictures_of(container)) is not None:
+            check_pixels(name, pictures.codec_context.width, pictures.codec_context.height)
+            if pictures.codec_context.width == 0:  # what libav leaves of a size that is over its max_pixels
+                limit = f"the limit of {limits.MAX_PIXELS / 1e6:.0f} million pixels"
+                raise InputError(f"{name} has video frames of an unknown size, or over {limit}.")
+        yield container
+
+
+def _refuse(url: str, flags: int, options: dict) -> None:
+    """Called by libav when a file's content names another file or an address to read."""
+    raise PermissionError("a media file may not open another")
+
+
+def sound_of(container: av.container.InputContainer) -> av.AudioStream | None:
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+
+
+def pictures_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first video track; the cover picture of a song is none."""
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    tracks = (stream for stream in container.streams.video if not stream.disposition & still)
+    return next((stream for stream in tracks if stream.codec_context is not None), None)
+
+
+def duration_of(container: av.container.InputContainer) -> float | None:
+    """Seconds by the header, or None."""
+    if container.duration is None or container.format.name in ESTIMATED:
+        return None
+    return container.duration / av.time_base
+
+
+def start_of(container: av.container.InputContainer) -> float:
+    """The time, in seconds, at which the earliest track begins."""
+    return (container.start_time or 0) / av.time_base
+
+
+def packets(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.Packet]:
+    """Packets up to the end, or to where the file is damaged or cut off."""
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError:
+        return
+
+
+def decoded(
+    container: av.container.InputContainer, stream: av.stream.Stream, skip: Callable[[av.Packet], str] | None = None
+) -> Iterator[av.AudioFrame | av.VideoFrame]:
+    """Frames of one track in order of time; those that are damaged are left out, and those that libav is told to ``skip``."""
+    stream.codec_context.options = {"max_pixels": str(limits.MAX_PIXELS)}
+    for packet in packets(container, stream):
+        if skip is not None:
+            stream.codec_context.skip_frame = skip(packet)
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
