@@ -3,7 +3,7 @@
 import sys
 
 from emotion import media
-from emotion.training import benchmark
+from emotion.bench import latency as benchmark
 
 
 def test_every_stage_branch_and_model_is_timed_beside_plain_decoding(monkeypatch, capsys):

@@ -26,6 +26,7 @@ LAYERS = (
     ("analyzer",),
     ("", "live"),  # "": the package's own names
     ("page", "training"),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )

@@ -1,4 +1,4 @@
-"""Times an analysis and its branches beside plain decoding: python -m emotion.training.benchmark [CLIP] [--runs N]
+"""Times an analysis and its branches beside plain decoding: python -m emotion.bench.latency [CLIP] [--runs N]
 
 A branch is a chain from the file to its reading: sound, speech to text, text; sound, voice; pictures, face. Side by side they should
 take little longer than the slowest one alone. Plain decoding is PyAV's ``for _ in container.decode(): pass``, each time in a newly
@@ -30,7 +30,7 @@ PLAIN, BRANCHES = "plain decoding", ("text", "voice", "face")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m emotion.training.benchmark", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("python -m emotion.bench.latency", description=__doc__.splitlines()[0])
     parser.add_argument(
         "clip", nargs="?", help="a video with a face and speech; without one, 10 s are made of the page's example"
     )
