@@ -110,3 +110,10 @@ def test_importing_the_package_costs_nothing_heavy():
 def test_help_needs_no_numpy():
     code = "import sys, emotion.cli; emotion.cli._parser().format_help(); print('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_what_serves_knows_no_training(graph):
+    serving = (module for module in graph if room(module) not in ("training", "bench", "cli", "__main__"))
+    assert not [module for module in serving if {room(other) for other in graph[module]} & {"training", "bench"}]
+    apart = (module for module in graph if room(module) in ("training", "bench"))
+    assert not [module for module in apart if {room(other) for other in graph[module]} & {"page", "live", "cli"}]

@@ -43,6 +43,7 @@ class Stub:
         self.weights = {"text": 0.3, "speech": 0.4, "face": 0.3}
         self.heard: list[int] = []
         self.looked = 0
+        self.failures = 0  # of the checks of phrases to come
         self.models = {
             "speech": SimpleNamespace(read=self.read_voice),
             "text": SimpleNamespace(read=lambda text, confidence, explained: TextReading(even(label), confidence)),
@@ -66,6 +67,9 @@ class Stub:
     def written(self, function, samples: np.ndarray, *arguments) -> Transcript:
         """Hears a phrase wherever the sound is loud, from its beginning to its end."""
         if function is transcription.checked:
+            if self.failures:
+                self.failures -= 1
+                raise TimeoutError
             return Transcript("", 0.2, "stub", foreign=True) if self.foreign else arguments[0]
         loud = np.flatnonzero(np.abs(samples) > 0.05) / SAMPLE_RATE
         if not len(loud):
@@ -358,6 +362,17 @@ def test_who_speaks_without_a_pause_is_written_down_all_the_same(opened):
     until(lambda: session.snapshot().unfinished)
     assert len(session.snapshot().phrases.items) == 1
     assert live.PHRASE_S / 2 - 0.1 < session.snapshot().phrases.items[0].end <= live.PHRASE_S
+
+
+def test_a_phrase_whose_check_fails_is_heard_again(opened):
+    analyzer = Stub()
+    analyzer.failures = 1
+    session = opened(analyzer)
+    session.hear(np.concatenate([sound(1, 16_000), np.zeros(32_000, np.int16)]), 16_000)
+    until(lambda: analyzer.failures == 0)
+    session.hear(np.zeros(8_000, np.int16), 16_000)
+    until(lambda: session.snapshot().phrases.items)
+    assert [phrase.text for phrase in session.snapshot().phrases.items] == ["words of 3"]
 
 
 def test_phrases_in_another_language_are_left_out_and_told(opened):

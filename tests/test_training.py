@@ -95,6 +95,18 @@ def test_ferplus_has_the_label_of_fer2013_and_leaves_out_faces_without_one(tmp_p
     assert np.array_equal(found["train"][0].item, picture(0)) and found["train"][0].id == names[0]
 
 
+def test_what_is_missing_or_damaged_in_a_data_set_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no file labels\.csv"):
+        datasets.load("face", "ferplus", tmp_path)
+    header = "file,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF,fer2013"
+    (tmp_path / "labels.csv").write_text(f"{header}\nvalidation/a.webp,4,0,0,1,3,2,0,0,0,0,angry\n", "utf-8")
+    with pytest.raises(InputError, match=r"no file validation/a\.webp"):
+        datasets.load("face", "ferplus", tmp_path)
+    write_files(tmp_path, {"validation/a.webp": b"no picture"})
+    with pytest.raises(InputError, match="cannot be decoded"):
+        datasets.load("face", "ferplus", tmp_path)
+
+
 def test_goemotions_counts_rows_that_map_to_one_label(tmp_path):
     file = tmp_path / "goemotions_dev.tsv"
     file.write_text('so glad\t17,13\ta\nhm\t27\tb\nmad and sad\t2,25\tc\n"quoted" cry\t16\td\n', "utf-8")

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -181,6 +182,20 @@ def heard(texts: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Transcript
     return transcribe(np.zeros(2 * SAMPLE_RATE, np.float32))
 
 
+@pytest.mark.parametrize(("ends", "pieces_s"), [(8.0, [60, 30]), (60.0, [60, 60, 25])])
+def test_only_a_line_that_reaches_the_end_of_a_piece_is_heard_again(ends: float, pieces_s: list[int]) -> None:
+    heard_s: list[float] = []
+
+    class Library:
+        def transcribe_without_streaming(self, samples: list[float], rate: int) -> SimpleNamespace:
+            heard_s.append(len(samples) / rate)
+            first = len(heard_s) == 2  # after the silence
+            return SimpleNamespace(lines=[SimpleNamespace(text="Hello.", start_time=5.0, duration=ends - 5)] if first else [])
+
+    list(moonshine._lines(Library(), np.full(90 * SAMPLE_RATE, 0.1, np.float32)))
+    assert heard_s == [1, *pieces_s]
+
+
 def test_words_that_a_second_hearing_does_not_find_are_relied_upon_less(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heard(("He is here now.", "he is here, now"), monkeypatch).confidence == moonshine.CEILING
     some = heard(("Is he here now? Oh yes he is.", "Is she there now? Oh yes he is."), monkeypatch)
@@ -224,7 +239,7 @@ def test_a_spawned_worker_transcribes_without_torch(spoken: np.ndarray) -> None:
     ("module", "reason"),
     (
         (None, "is not installed"),
-        ("raise OSError('libmoonshine.so: version GLIBC_2.34 not found')", "does not run here; it needs Linux (glibc 2.34)"),
+        ("raise OSError('libmoonshine.so: version GLIBC_2.34 not found')", "does not run here; it needs Linux with glibc 2.34"),
         ("", "brings no model"),
     ),
 )

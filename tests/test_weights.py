@@ -16,7 +16,7 @@ speech:
 face:
   - {name: f, source: bundled, path: f, revision: "1", licence: MIT}
 detector:
-  - {name: d, source: pip, revision: "4", licence: MIT}
+  - {name: d, source: bundled, path: d, revision: "4", licence: MIT}
 transcript:
   - {name: p, source: pip, revision: "5", licence: BSD}
 """
@@ -124,6 +124,7 @@ def test_a_mistake_about_a_repository_is_named_with_its_line(tmp_path, old, new,
         ("temperature: 1.2", "temperature: -1", 2, "temperature"),
         ("temperature: 1.2", "temprature: 1", 2, "temprature"),
         ("source: local", "source: web", 4, "web"),
+        ("source: local", "source: pip", 4, "only speech to text"),
         ("source: local, path: s,", "source: local,", 4, "path"),
         ("name: f, ", "", 7, "name"),
         ("transcript:\n  - {name: p, source: pip, revision: \"5\", licence: BSD}", "transcript: []", 10, "transcript"),

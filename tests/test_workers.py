@@ -72,7 +72,7 @@ def test_tasks_run_side_by_side(pool):
 def test_an_error_comes_back_as_it_was_raised(pool):
     with pytest.raises(InputError, match=r"no-such\.wav does not exist") as caught:
         pool.submit(media.decode_audio, "/no-such.wav", timeout=20).result()
-    assert "In the worker:" in caught.value.__notes__[0] and "media.py" in caught.value.__notes__[0]
+    assert "In the worker:" in caught.value.__notes__[0] and "files.py" in caught.value.__notes__[0]
 
 
 def test_what_cannot_be_sent_back_is_a_worker_error(pool):

@@ -103,7 +103,7 @@ def _alone(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     def words() -> object:
         engine = analyzer.serving("transcript").model
         said = analyzer.transcribed(decoded(media.decode_audio), "en", engine)
-        return said and analyzer.text.read(said.text, said.confidence, said.segments)
+        return said and analyzer.text.read(said.text, said.reliability, said.segments)
 
     def voice() -> object:
         return analyzer.speech.read(decoded(media.decode_audio))

@@ -61,7 +61,8 @@ def follow(frames: Sequence[Frame], detector: Detector) -> FaceTrack:
     Parameters: ``frames`` about 5 a second; sides of any size, all frames alike. Thread-safe.
     """
     tracks: list[_Track] = []
-    for thorough, step in ((False, EVERY), (True, max(1, -(-len(frames) // THOROUGH_FRAMES)))):  # rounded up
+    searches = [(False, EVERY), (True, max(1, -(-len(frames) // THOROUGH_FRAMES)))]  # rounded up
+    for thorough, step in searches if len(frames) > 1 else searches[1:]:
         searched = {i: detector.detect(frames[i].image, thorough) for i in range(0, len(frames), step)}
         tracks = [track for track in _linked(frames, searched, detector) if len(track.found) >= min(2, len(frames))]
         if tracks:

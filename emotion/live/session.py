@@ -274,13 +274,15 @@ class LiveSession:
         ended = len(segments) if goes_on else finished(segments, length)
         until = length if goes_on else written_until(segments, ended, length)
         with self._lock:
-            self._written = start + round(until * SAMPLE_RATE)
             self._unfinished = said.text
             self._words_until = (start + len(samples)) / SAMPLE_RATE
         if ended:
             text, rest = (" ".join(segment.text for segment in part) for part in (segments[:ended], segments[ended:]))
-            phrase = replace(said, text=text, segments=segments[:ended])
-            self._finish_phrase(start / SAMPLE_RATE, self._analyzer.written(transcription.checked, samples, phrase, engine), rest)
+            phrase = self._analyzer.written(
+                transcription.checked, samples, replace(said, text=text, segments=segments[:ended]), engine
+            )
+            self._finish_phrase(start / SAMPLE_RATE, phrase, rest)
+        self._written = start + round(until * SAMPLE_RATE)  # last: a phrase whose check failed is heard again
 
     def _finish_phrase(self, begin: float, said: Transcript, unfinished: str) -> None:
         """Puts what was said from ``begin`` on in the place of what was ``unfinished`` till now, and reads what was said lately."""

@@ -14,7 +14,7 @@ from emotion.page.texts import Say
 from emotion.serving.weights import ROOT
 
 MODELS = ROOT / "emotion" / "models"
-CARDS = ("text", "speech", "face", "transcript")
+CARDS = ("text", "speech", "face", "detector", "transcript")
 
 
 def _found() -> dict[str, Any]:

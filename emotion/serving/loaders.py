@@ -22,8 +22,6 @@ LOADERS = {
     ("face", "onnx"): ("emotion.serving.onnx", "OnnxFace"),
     ("detector", "yunet"): ("emotion.serving.onnx", "YuNet"),
     ("detector", "blazeface"): ("emotion.face.blazeface", "BlazeFace"),
-    ("transcript", "whisper"): ("emotion.transcript.whisper", "Whisper"),
-    ("transcript", "inference"): ("emotion.serving.remote", "RemoteTranscriber"),
     ("text", "inference"): ("emotion.serving.remote", "RemoteText"),
     ("speech", "inference"): ("emotion.serving.remote", "RemoteSpeech"),
     ("face", "inference"): ("emotion.serving.remote", "RemoteFace"),
@@ -65,5 +63,5 @@ def load_recogniser(role: str, choice: Choice) -> Any:
 
 
 def known(role: str) -> tuple[str, ...]:
-    """The loaders of a role."""
-    return tuple(loader for of, loader in LOADERS if of == role)
+    """The loaders of a role; those of speech to text, which runs in workers, belong to ``emotion.serving.transcription``."""
+    return ("whisper", "inference") if role == "transcript" else tuple(loader for of, loader in LOADERS if of == role)

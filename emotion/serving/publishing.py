@@ -14,7 +14,6 @@ from emotion.serving.weights_editing import edited
 
 log = logging.getLogger(__name__)
 
-MODELS = ROOT / "emotion" / "models"
 APP = ("app.py", "requirements.txt", "weights.yaml", "README.md", "LICENSE", "screenshot.png", "emotion")  # what a Space needs
 LEFT_OUT = ("__pycache__", ".pyc")
 
@@ -62,6 +61,9 @@ def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool
 
 
 def _app() -> Iterator[tuple[str, bytes]]:
+    missing = [name for name in APP if not (ROOT / name).exists()]
+    if missing:
+        raise InputError(f"The app is published from a clone of its repository; {', '.join(missing)} is missing here.")
     for name in APP:
         path = ROOT / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:

@@ -1,7 +1,8 @@
 """Recognisers around models that somebody else runs: Hugging Face's inference, or a server that speaks its protocol.
 
 A token is the client's own affair: it takes HF_TOKEN from the environment, or what ``hf auth login`` left. Calls cost time and money, so
-an analysis makes few of them: one for a text, three at most for a voice, five for a face.
+an analysis makes few of them: one for a text, three at most for a voice, five for a face, and one for
+each 28 s of speech to be written down.
 """
 
 import io
@@ -127,8 +128,8 @@ class RemoteSpeech(SpeechReader):
 
     def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
         first, task = prosody.voiced_span(voice)[0], self.server.client.audio_classification
-        pieces = [samples[(first + start) * HOP : (first + start + length) * HOP] for start in starts]
-        return Heard(np.stack([self.server.logits(task, wav(piece)) for piece in pieces]))
+        parts = [samples[(first + start) * HOP : (first + start + length) * HOP] for start in starts]
+        return Heard(np.stack([self.server.logits(task, wav(part)) for part in parts]))
 
 
 class RemoteFace(FaceReader):

@@ -24,8 +24,8 @@ def transcribe(samples: np.ndarray, language: str = "en", engine: str | None = N
     ``model.safetensors``; or REMOTE and then the name of a model on the Hub that a server runs, or the server's address.
 
     Returns None where the engine does not know the language (see ``speaks``), and a Transcript without text where no words were
-    heard: in silence, noise, hum, tones and knocks; nor where it is ``foreign``. The times of its segments are those of the recording. Its confidence is the
-    expected word accuracy, 0 to 1: measured for Moonshine, for Whisper what the model believes itself.
+    heard (silence, noise, hum, tones, knocks) and where it is ``foreign``. The times of its segments are those of the recording. Its
+    confidence is the expected word accuracy, 0 to 1: measured for Moonshine, for Whisper what the model believes itself.
 
     Raises InputError when ``engine`` holds no Whisper model, and where Moonshine cannot run on this machine.
     """

@@ -173,6 +173,8 @@ class _Entry:
         source, loader = self.content["source"], self.content.get("loader")
         if source not in KINDS:
             self.refuse(f"source {source!r} is none of {', '.join(KINDS)}", "source")
+        if source == "pip" and self.role != "transcript":
+            self.refuse("only speech to text comes from a package (source: pip)", "source")
         if source in ("bundled", "local") and not isinstance(self.content.get("path"), str):
             self.refuse(f"a {source} model needs the path of its folder")
         if loader is not None and loader not in loaders.known(self.role):

@@ -57,9 +57,13 @@ class Source:
         return sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
 
     def read(self, name: str) -> bytes:
-        if self._zip is not None:
-            return self._zip.read(name)
-        return (self.path if self.path.is_file() else self.path / name).read_bytes()
+        """The content of a file. Raises InputError where there is none of that name."""
+        try:
+            if self._zip is not None:
+                return self._zip.read(name)
+            return (self.path if self.path.is_file() else self.path / name).read_bytes()
+        except (KeyError, OSError) as e:
+            raise InputError(f"{self.path} has no file {name} that can be read.") from e
 
 
 def load(modality: str, dataset: str, path: str | Path, split: str | None = None) -> list[Example]:
@@ -141,7 +145,10 @@ def _ferplus(source: Source, split: str | None) -> Iterator[Example]:
 
 
 def _grey(data: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise InputError("A picture of the data set cannot be decoded.")
+    return image
 
 
 # --- text ----------------------------------------------------------------------------------------------------------------

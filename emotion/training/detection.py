@@ -1,13 +1,14 @@
 """How well the face detectors find faces: FER2013's, pasted into pictures of four kinds, and pictures without any.
 
-    python -m emotion.training.detection PATH_TO_FERPLUS            # those of weights.yaml that are at hand
+    python -m emotion.training.detection PATH_TO_FERPLUS            # the bundled one
     python -m emotion.training.detection PATH --yunet FILE.onnx     # and YuNet from a file
 
-A face counts as found when the middle of a box lies on it. A face found is cut as the app cuts it and read by the face model in use,
+A face counts as found when the middle of a box lies on it. A face found is cut as the app cuts it and read by the bundled face model,
 which should be right about as often as on the picture that was pasted. Settings were chosen with ``--split train``.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -89,8 +90,8 @@ def run(path: Path, split: str = "validation", yunet: Path | None = None) -> dic
     drawn = [examples[i] for i in rng.permutation(len(examples))[: FACES * len(SIZES)]]
     scenes = list(pasted(drawn, rng))
     empty = [Scene(background(KINDS[i % len(KINDS)], rng)) for i in range(EMPTY)]
-    reader = emotion.load().face
-    return {name: figures(detector, scenes, empty, reader) for name, detector in _detectors(yunet)}
+    with contextlib.closing(emotion.load("bundled")) as analyzer:
+        return {name: figures(detector, scenes, empty, analyzer.face) for name, detector in _detectors(yunet)}
 
 
 def _detectors(yunet: Path | None) -> Iterator[tuple[str, Detector]]:

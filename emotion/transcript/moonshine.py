@@ -19,7 +19,7 @@ from emotion.sound import SAMPLE_RATE
 
 NAME = "moonshine-tiny-en"
 PACKAGE = "moonshine-voice"
-PLATFORMS = "Linux (glibc 2.34), Windows, macOS 15"
+PLATFORMS = "Linux with glibc 2.34 or newer, Windows, and macOS 15 or newer on arm64"
 
 # Of the loudest half second: the detector misses words of a quiet voice, as of those of RAVDESS's actors who speak at -42 dB.
 LEVEL_DB, MAX_GAIN_DB = -20.0, 40.0
@@ -35,6 +35,7 @@ CEILING = 0.95  # of any confidence: the sentences that it was measured on are f
 # actors 1 to 10.
 LEAST_AGREEMENT, LEAST_WORDS = 0.5, 3
 SHORTEST_S = 0.2  # of a line: what is written to less is made up, "You" mostly
+GOES_ON_S = 1.0  # before the end of a piece: a line that ends later may go on in the next
 PIECE_S = 60.0  # heard at once: a million samples take 30 MB as a list of Python's numbers; a line has 15 s at most
 
 
@@ -144,9 +145,10 @@ def _lines(transcriber: Any, samples: np.ndarray, rate: int = SAMPLE_RATE) -> It
         piece = samples[start : start + round(PIECE_S * rate)]
         end = start + len(piece)
         lines = transcriber.transcribe_without_streaming(piece.tolist(), rate).lines
-        if end < len(samples) and lines and lines[-1].start_time > 0:
-            # The last one may go on: it is heard again with what follows.
-            end = start + round(lines.pop().start_time * rate)
+        last = lines[-1] if lines and end < len(samples) else None
+        if last and last.start_time > 0 and last.start_time + last.duration > len(piece) / rate - GOES_ON_S:
+            # It may go on: it is heard again with what follows.
+            end = start + max(1, round(lines.pop().start_time * rate))
         for line in lines:
             first = min(start / rate + line.start_time, length)
             yield line.text.strip(), first, min(first + line.duration, length)
