@@ -17,7 +17,7 @@ ROOT = Path(emotion.__file__).parent
 # makes no circle.
 LAYERS = (
     ("labels", "environment"),
-    ("mood",),
+    ("mood", "messages"),
     ("readings",),
     ("fusion", "sound", "checkpoint"),
     ("recogniser", "media"),
