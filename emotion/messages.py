@@ -29,7 +29,7 @@ class Message:
     Parameters
     ----------
     code : one of ``codes()``.
-    fields : what the sentence is about, by name: plain text, numbers and lists of them, or messages. Others become text.
+    fields : what the sentence is about, by name: plain text, numbers and lists of them, messages or InputErrors. Others become text.
     """
 
     code: str
@@ -127,6 +127,8 @@ def _plain(value: Any) -> Any:
     """A field's value as a Message, a tuple, or what JSON knows."""
     if value is None or isinstance(value, (str, bool, Message)):
         return value
+    if isinstance(value, InputError):
+        return value.message
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real) and math.isfinite(value):

@@ -475,7 +475,10 @@ def test_what_is_no_media(tmp_path, content, name):
 
 
 def test_two_hours_are_refused_by_the_header(tmp_path):
-    for rate, width, words in ((8_000, 1, "7,200 s of sound; the limit is 600 s"), (16_000, 2, "220 MB; the limit is 100 MB, and 600 s")):
+    for rate, width, words in (
+        (8_000, 1, "7,200 s of sound; the limit is 600 s"),
+        (16_000, 2, "220 MB; the limit is 100 MB, and 600 s"),
+    ):
         header = wav_header(7_200, rate, width)
         assert_refused(sparse(tmp_path / "a.wav", header, len(header) + 7_200 * rate * width), words, DECODERS[:3])
 

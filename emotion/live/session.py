@@ -21,7 +21,8 @@ from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.live.buffers import Latest, Part, Ring, Tail
 from emotion.live.columns import Columns, Sketch
-from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading, Segment, Transcript
+from emotion.messages import InputError
+from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, Media, Reading, Segment, Transcript
 from emotion.serving import transcription
 from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import quietest

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from emotion.analyzer import Analyzer
 from emotion.live.session import LiveSession
-from emotion.readings import InputError
+from emotion.messages import InputError
 
 SESSIONS = 4  # at once: each takes about half a core
 IDLE_S = 30.0  # without sound or picture, after which a session is forgotten

@@ -13,11 +13,12 @@ import gradio as gr
 
 from emotion.analyzer import Analyzer
 from emotion.labels import MODALITIES
+from emotion.messages import InputError
 from emotion.page import texts, wording
 from emotion.page.history import Entry, History
 from emotion.page.result import ResultPanel, shown_weight
 from emotion.page.texts import Say
-from emotion.readings import Analysis, InputError, Media
+from emotion.readings import Analysis, Media
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,10 @@ Files come through hidden components, not ``gr.api``: only those check that a pa
 import gradio as gr
 
 from emotion.analyzer import Analyzer
+from emotion.messages import InputError
 from emotion.page.answering import MODEL_QUEUE, QUICK_QUEUE, sentences_for_errors
 from emotion.page.texts import ENGLISH, Say
-from emotion.readings import Analysis, InputError
+from emotion.readings import Analysis
 
 IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
 

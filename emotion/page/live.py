@@ -20,10 +20,11 @@ from emotion.labels import LABELS
 from emotion.live.columns import COLUMN, COLUMNS, Columns
 from emotion.live.session import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
 from emotion.live.sessions import Sessions
+from emotion.messages import InputError
 from emotion.page import assets, texts
 from emotion.page.answering import Source
 from emotion.page.texts import ENGLISH, Say, element, label
-from emotion.readings import Fusion, InputError
+from emotion.readings import Fusion
 from emotion.sound import SAMPLE_RATE, SPECTROGRAM_BANDS
 
 MAX_SOUND_BYTES = 3_000_000  # of one packet: half a minute at 48 kHz, which a stalled connection may have to make up for
