@@ -18,7 +18,7 @@ from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError
 from emotion.training import checks, datasets, evaluation, export, face, loop, metrics, phrases, protocols, speech, text
-from tests.test_prosody import voice
+from tests.speech.test_prosody import voice
 
 
 def sound_bytes(samples, rate=16_000, form="FLAC"):
