@@ -42,7 +42,7 @@ from emotion.training import evaluation
 from emotion.training.datasets import Example
 from tests import published
 from tests.clips import blazeface
-from tests.test_prosody import voice
+from tests.speech.test_prosody import voice
 
 
 def choice(folder, loader="transformers", **known):
@@ -385,8 +385,8 @@ def test_what_a_model_does_not_know_is_impossible(tmp_path, glad):
 
 
 def test_a_loader_that_there_is_not(tmp_path):
-    assert "no loader 'pickle' for text; there are: emotion, transformers, inference" in refusal("text", tmp_path, "pickle")
-    assert "no loader 'yunet' for speech" in refusal("speech", tmp_path, "yunet")
+    assert "no loader pickle for text; there are: emotion, transformers, inference" in refusal("text", tmp_path, "pickle")
+    assert "no loader yunet for speech" in refusal("speech", tmp_path, "yunet")
 
 
 # --- ONNX --------------------------------------------------------------------------------------------------------------------
