@@ -42,7 +42,7 @@ class Message:
         """The sentence in one of LANGUAGES, with numbers written as it does."""
         said = _table()["messages"].get(self.code)
         text = said[language] if said else self.code
-        return FIELD.sub(lambda found: _said(self.fields[found[1]], found[2], language), text)
+        return FIELD.sub(lambda found: said_of(self.fields[found[1]], language, found[2]), text)
 
     def __str__(self) -> str:
         return self.say()
@@ -111,13 +111,13 @@ def number(value: float, language: str = ENGLISH) -> str:
     return text if language == ENGLISH else text.translate({ord(","): THIN_SPACE, ord("."): ","})
 
 
-def _said(value: Any, kind: str | None, language: str) -> str:
-    """A field within a sentence."""
+def said_of(value: Any, language: str = ENGLISH, kind: str | None = None) -> str:
+    """A field as it stands within a sentence; ``kind``: of the names that it is one of."""
     if isinstance(value, Message):
         return value.say(language).removesuffix(".")
     if isinstance(value, tuple):
         between = "; " if any(isinstance(item, Message) for item in value) else ", "
-        return between.join(_said(item, kind, language) for item in value[:MOST_LISTED]) + " ..." * (len(value) > MOST_LISTED)
+        return between.join(said_of(item, language, kind) for item in value[:MOST_LISTED]) + " ..." * (len(value) > MOST_LISTED)
     if kind is not None and f"{kind}_{value}" in names():
         return names()[f"{kind}_{value}"][language]
     return number(value, language) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)

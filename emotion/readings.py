@@ -316,7 +316,7 @@ class Analysis:
             "transcript": None if self.transcript is None else self.transcript.to_dict(),
             "timeline": [span.to_dict() for span in self.timeline] or None,
             "warnings": list(self.warnings),
-            "codes": [message.to_dict() for message in self.codes if isinstance(message, Message)],
+            "codes": [message.to_dict() for message in self.codes],
             "timings_ms": {name: round(ms, 1) for name, ms in self.timings_ms.items()},
             "models": {name: info.to_dict() for name, info in self.models.items()},
         }
