@@ -195,8 +195,9 @@ class Analyzer:
             if spare is None:
                 raise
             log.warning("%s: %s: %s", role, serving.choice.name, e)
-            names = {"role": role, "model": serving.choice.name, "fallback": spare.choice.name}
-            return Answer(read(spare.model), spare, (Message("model_fell_back", {**names, "why": reason(e)}),))
+            model, fallback = serving.choice.name, spare.choice.name
+            note = Message("model_fell_back", {"role": role, "model": model, "fallback": fallback, "why": reason(e)})
+            return Answer(read(spare.model), spare, (note,))
 
     def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
         """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past its limit."""

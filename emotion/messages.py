@@ -40,8 +40,7 @@ class Message:
 
     def say(self, language: str = ENGLISH) -> str:
         """The sentence in one of LANGUAGES, with numbers written as it does."""
-        said = _table()["messages"].get(self.code)
-        text = said[language] if said else self.code
+        text = _table()["messages"][self.code][language]
         return FIELD.sub(lambda found: said_of(self.fields[found[1]], language, found[2]), text)
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ import emotion
 from emotion import analyzer as analyzer_module
 from emotion.labels import LABELS
 from emotion.media import MAX_TEXT_CHARS
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving.slots import Serving
 from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import MAX_STRETCHES

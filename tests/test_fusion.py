@@ -8,7 +8,8 @@ import pytest
 import emotion
 from emotion.fusion import MIXED_SPREAD, calibrate, fuse, pulled_mood
 from emotion.labels import LABELS, MODALITIES
-from emotion.readings import InputError, Reading
+from emotion.messages import InputError
+from emotion.readings import Reading
 from emotion.serving.weights import default_weights
 
 EQUAL = {"text": 1.0, "speech": 1.0, "face": 1.0}

@@ -19,7 +19,8 @@ from emotion.live.buffers import Latest, Ring, Tail
 from emotion.live.columns import COLUMN, COLUMNS, Sketch
 from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
-from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
+from emotion.messages import InputError
+from emotion.readings import Frame, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving import transcription
 from emotion.sound import SAMPLE_RATE
 from tests.clips import ASTRONAUT, GLAD, blazeface

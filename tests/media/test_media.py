@@ -15,7 +15,7 @@ import soundfile
 
 from emotion import media
 from emotion.media import containers, limits, video
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.sound import SAMPLE_RATE
 
 TONE_HZ, AMPLITUDE, SECONDS = 440, 0.5, 2

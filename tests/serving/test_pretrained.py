@@ -29,8 +29,9 @@ from emotion.face.recogniser import MIRRORED
 from emotion.face.tracking import follow
 from emotion.figures import reading_figure, sound_figure
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
+from emotion.messages import InputError
 from emotion.page import frames as page_frames
-from emotion.readings import Analysis, FaceReading, Frame, Fusion, InputError, Segment
+from emotion.readings import Analysis, FaceReading, Frame, Fusion, Segment
 from emotion.serving.label_map import LabelMap
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.onnx import STANDARD, YuNet, aligned

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving import publishing, weights
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from tests.hub_server import Fault, HubServer

@@ -16,7 +16,8 @@ import soundfile
 
 from emotion.checkpoint import Choice
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
-from emotion.readings import Frame, InputError, Segment
+from emotion.messages import InputError
+from emotion.readings import Frame, Segment
 from emotion.serving import remote, transcription
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.remote import BELIEF

@@ -18,7 +18,8 @@ import soundfile
 from packaging.requirements import Requirement
 from scipy.signal import chirp
 
-from emotion.readings import InputError, Segment, Transcript
+from emotion.messages import InputError
+from emotion.readings import Segment, Transcript
 from emotion.serving import transcription
 from emotion.serving.transcription import transcribe
 from emotion.serving.weights import ROOT
