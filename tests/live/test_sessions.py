@@ -137,7 +137,7 @@ def test_a_packet_that_is_sent_again_counts_once(opened):
 def test_the_rate_may_not_change(opened):
     session = opened()
     session.hear(sound(1, 48_000), 48_000)
-    with pytest.raises(InputError, match="48000 to 44100"):
+    with pytest.raises(InputError, match="48,000 to 44,100"):
         session.hear(sound(1, 44_100), 44_100)
 
 

@@ -12,11 +12,12 @@ from gradio_client.exceptions import AppError
 
 from emotion import LABELS, Analysis
 from emotion.media import MAX_FILE_BYTES
+from emotion.messages import Message
 from tests.conftest import MEDIA, App
 
 ENDPOINTS = {"/analyze_text", "/analyze_audio", "/analyze_video", "/analyze_image", "/fuse"}
 KEYS = {"mood", "label", "probabilities", "agreement", "mixed", "duration", "modalities", "transcript", "timeline"}
-KEYS |= {"warnings", "timings_ms", "models"}
+KEYS |= {"warnings", "codes", "timings_ms", "models"}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_input_errors_reach_the_client_as_sentences(app, client, tmp_path):
 def test_an_empty_text_is_a_normal_result(client):
     result = client.predict("   ", api_name="/analyze_text")
     assert result["mood"] is None
-    assert result["warnings"]
+    assert [Message.from_dict(code).say() for code in result["codes"]] == result["warnings"] != []
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", {"path": "/etc/hostname"}, ["/etc/hostname"], None, 7])
