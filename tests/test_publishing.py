@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from emotion.readings import InputError
-from emotion.serving import publishing, weights
+from emotion.serving import doctor, publishing, weights
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from tests.hub_server import Fault, HubServer
 
@@ -117,4 +118,11 @@ def test_the_doctor_without_a_network(hub, tmp_path):
     done = emotion(hub, tmp_path, "doctor", HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     assert "-> emotion-text would answer" in done.stdout and "switched off" in done.stdout and hub.connections == 0
-    assert "torch" in done.stdout and "missing" not in done.stdout
+    assert "missing" not in done.stdout
+    built = "CPU only" if torch.version.cuda is None and torch.version.hip is None else "which this app never uses"
+    assert next(line for line in done.stdout.splitlines() if line.startswith("torch ")).endswith(built)
+
+
+def test_the_doctor_tells_libraries_that_nothing_here_uses(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert "\ntorch       CUDA 13.0, which this app never uses\n" in doctor.show(doctor.examine("bundled"))
