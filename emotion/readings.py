@@ -10,7 +10,7 @@ from emotion.mood import mood
 
 # How far words that were heard are relied upon at most, however well: with more, at the fusion weights of weights.yaml, "Dogs are sitting
 # by the door" would take over 3 points of unweighted average recall from the voices of RAVDESS's actors 1 to 10. The last line of
-# "python -m emotion.training.checks fusion".
+# "python -m emotion.training.robustness fusion".
 HEARD = 0.65
 DECIMALS = 6  # of probabilities, moods and shares in to_dict(): fusing a parsed result again gives the same answer
 

@@ -9,7 +9,7 @@ from emotion.labels import LABELS
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import SpeechRecogniser
-from emotion.training import checks, datasets, export, fusion, protocols, speech
+from emotion.training import datasets, export, fusion, protocols, robustness, speech
 from emotion.training.datasets import Example
 from tests.test_noise import spoken
 from tests.test_prosody import voice
@@ -24,7 +24,7 @@ def power(samples, low, high):
 @pytest.fixture
 def changed():
     samples = voice(150, 1.5)
-    made = {name: change(samples, np.random.default_rng(0)) for name, (change, _) in checks.CONDITIONS.items()}
+    made = {name: change(samples, np.random.default_rng(0)) for name, (change, _) in robustness.CONDITIONS.items()}
     assert all(np.isfinite(sound).all() and len(sound) >= len(samples) - 2 for sound in made.values())
     return {
         name.split(",")[0].split()[0] + (" " + name.split()[1] if name.startswith("from") else ""): s for name, s in made.items()
@@ -43,7 +43,7 @@ def test_conditions(changed):
 
 
 def test_changes_of_a_text_keep_its_words():
-    for name, change in checks.CHANGES.items():
+    for name, change in robustness.CHANGES.items():
         words = change("So glad, you came!").lower().replace(",", "").split()
         assert "so glad you came" in " ".join(words), name
 
@@ -70,11 +70,11 @@ def test_the_voices_are_read_under_each_condition_with_the_noise_taken_out_of_al
         return read[-1]
 
     monkeypatch.setattr(speech, "heard", listening)
-    rows = checks.check_speech()
+    rows = robustness.check_speech()
     assert [row["n"] for row in rows] == [10, 5, 5] + [10] * 7 and rows[0]["difference"] == "" != rows[1]["difference"]
-    assert [row["voice"] for row in rows if not row["voice"].startswith("sentence")] == list(checks.CONDITIONS)
+    assert [row["voice"] for row in rows if not row["voice"].startswith("sentence")] == list(robustness.CONDITIONS)
     assert rows[-1]["voice"] == "from 48 kHz" and rows[-1]["difference"] == "+0.000 (+0.000 to +0.000)"
-    first = {name: clips.frames[0][0] for name, clips in zip(checks.CONDITIONS, read, strict=True)}
+    first = {name: clips.frames[0][0] for name, clips in zip(robustness.CONDITIONS, read, strict=True)}
     recorded, noisy, left, *_ = first.values()
     assert noisy.shape == left.shape == recorded.shape
     assert (left - recorded).abs().mean() > 1.2 * (noisy - recorded).abs().mean()
@@ -91,24 +91,24 @@ def test_a_condition_by_hand():
     labels, actors = np.tile(np.arange(7), 20), np.repeat([f"actor {i}" for i in range(20)], 7)
     guess, whole = labels.copy(), np.ones(140, bool)
     guess[(labels == 5) & (np.arange(140) < 70)] = 4  # half of the actors, when sad, are taken for neutral
-    row = checks.voice_row("in a well", guess, whole, labels, labels, actors)
+    row = robustness.voice_row("in a well", guess, whole, labels, labels, actors)
     figure, low, high = row["UAR"].replace("(", "").replace(")", "").replace("-", " ").split()
     assert figure == f"{13 / 14:.3f}" and 0.88 < float(low) < 0.915 < 0.94 < float(high) < 0.98
     assert row["difference"].startswith("-0.071 (-0.1") and row["lowest recall"] == "sad 0.50"
-    half = checks.voice_row("one sentence", guess, np.arange(140) >= 70, guess, labels, actors)
+    half = robustness.voice_row("one sentence", guess, np.arange(140) >= 70, guess, labels, actors)
     assert half["n"] == 70 and half["UAR"] == "1.000 (1.000-1.000)" and half["difference"].startswith("+0.071 (+0.0")
 
 
 def test_a_share_that_was_never_seen_may_still_exist():
-    assert checks.share(0, 100) == "0.000 (0.000-0.036)" and checks.share(50, 100).startswith("0.500 (0.39")
+    assert robustness.share(0, 100) == "0.000 (0.000-0.036)" and robustness.share(50, 100).startswith("0.500 (0.39")
 
 
 def test_changed_texts_are_compared_with_what_they_were(monkeypatch):
     said = {"i am so happy": 3, "i am furious with you": 0, "that is disgusting": 1, "i miss her so much": 5}
     monkeypatch.setattr(datasets, "load", lambda *_: [Example(text, text, label, text) for text, label in said.items()])
     monkeypatch.setattr(export, "data_file", lambda name: name)
-    monkeypatch.setattr(checks, "CHANGES", {"another text": lambda text: "the meeting starts at ten", "capitals": str.upper})
-    written, other, capitals = checks.check_text()
+    monkeypatch.setattr(robustness, "CHANGES", {"another text": lambda text: "the meeting starts at ten", "capitals": str.upper})
+    written, other, capitals = robustness.check_text()
     assert written["same label"] == "" and written["macro-F1"].startswith("1.000 (")
     assert other["same label"].startswith("0.000 (0.000-0.6") and other["macro-F1"].startswith("0.000 (")
     assert capitals["same label"].startswith("1.000 (0.39") and capitals["macro-F1"] == written["macro-F1"]
@@ -124,9 +124,9 @@ def test_words_that_say_nothing_and_contradictions(monkeypatch):
     everyone = fusion.Pairs(sure, np.ones((7, 3)), np.arange(7), np.arange(7))
     monkeypatch.setattr(fusion, "out_of_fold_voices", lambda: voices)
     monkeypatch.setattr(fusion, "label_pairs", lambda analyzer: (everyone, None))
-    monkeypatch.setattr(checks, "NOISES", 2)
-    monkeypatch.setattr(checks, "CONFLICTS", 10)
-    rows = checks.check_fusion()
+    monkeypatch.setattr(robustness, "NOISES", 2)
+    monkeypatch.setattr(robustness, "CONFLICTS", 10)
+    rows = robustness.check_fusion()
     plain = [row["result"].translate(str.maketrans("", "", "(),")).split() for row in rows[:2]]
     for _, figure, low, _, high, *_ in plain:
         assert float(low) <= float(figure) <= float(high) and float(low) < 0

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from emotion import media
+from emotion.bench import film
 from emotion.sound import SAMPLE_RATE
-from emotion.training import film
 
 from .clips import ASTRONAUT, GLAD
 

@@ -17,7 +17,19 @@ from emotion.face.recogniser import FaceCommittee
 from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError
-from emotion.training import checks, datasets, evaluation, export, face, loop, metrics, phrases, protocols, speech, text
+from emotion.training import (
+    datasets,
+    evaluation,
+    export,
+    face,
+    metrics,
+    phrases,
+    protocols,
+    robustness,
+    speech,
+    text,
+    training_loop,
+)
 from tests.test_prosody import voice
 
 
@@ -236,7 +248,7 @@ def test_calibration_error_of_a_calibrated_model_is_small():
     assert metrics.calibration_error(p, truth) < 0.02
     overconfident = p**3 / (p**3).sum(axis=1, keepdims=True)
     assert metrics.calibration_error(overconfident, truth) > 0.1
-    assert loop.fit_temperature(np.log(overconfident + 1e-12), truth) == pytest.approx(3.0, rel=0.05)
+    assert training_loop.fit_temperature(np.log(overconfident + 1e-12), truth) == pytest.approx(3.0, rel=0.05)
 
 
 def test_temperature_of_sets_does_not_follow_the_larger_one():
@@ -249,34 +261,34 @@ def test_temperature_of_sets_does_not_follow_the_larger_one():
     def error(temperature: float, name: str) -> float:
         return metrics.calibration_error(calibrate(logits[sets == name], temperature), truth[sets == name])
 
-    alone, both = loop.fit_temperature(logits, truth), loop.fit_temperature_of_sets(logits, truth, sets)
+    alone, both = training_loop.fit_temperature(logits, truth), training_loop.fit_temperature_of_sets(logits, truth, sets)
     assert 1 < alone < both < 2
     assert error(both, "small") < error(alone, "small") and error(both, "small") == pytest.approx(error(both, "large"), abs=0.02)
 
 
 def test_held_out_part_is_fixed_and_never_splits_a_group():
     groups = [f"writer-{i % 500}" for i in range(3000)]
-    held = loop.held_out(groups)
-    assert 0.06 < held.mean() < 0.14 and (held == loop.held_out(groups)).all()
+    held = training_loop.held_out(groups)
+    assert 0.06 < held.mean() < 0.14 and (held == training_loop.held_out(groups)).all()
     assert not {g for g, h in zip(groups, held, strict=True) if h} & {g for g, h in zip(groups, held, strict=True) if not h}
 
 
 def test_class_weights_balance():
     labels = np.repeat(np.arange(7), [100, 10, 10, 10, 10, 10, 10])
-    full = loop.balanced_weights(labels, 1.0)
+    full = training_loop.balanced_weights(labels, 1.0)
     np.testing.assert_allclose(full * np.bincount(labels), (full * np.bincount(labels))[0])
     assert (full[labels]).mean() == pytest.approx(1.0)
 
 
 def test_rows_without_a_label_leave_the_loss_finite():
-    loss = loop.balanced_loss(np.zeros(0, int), 0.5, 0.1)
+    loss = training_loop.balanced_loss(np.zeros(0, int), 0.5, 0.1)
     assert float(loss(torch.randn(3, 7), torch.zeros(3, 7))) == 0
 
 
 def test_another_recording_under_the_same_name_is_another_training():
     one, other = (datasets.Example("a", np.full(5, value, np.float32), 1, "a") for value in (0.1, 0.2))
-    assert loop.fingerprint([one]) == loop.fingerprint([replace(one)]) != loop.fingerprint([other])
-    assert len({loop.fingerprint(rows) for rows in ([one], [replace(one, label=2)], [one, other], [])}) == 4
+    assert training_loop.fingerprint([one]) == training_loop.fingerprint([replace(one)]) != training_loop.fingerprint([other])
+    assert len({training_loop.fingerprint(rows) for rows in ([one], [replace(one, label=2)], [one, other], [])}) == 4
 
 
 def test_thresholds_are_the_best_and_several_labels_count():
@@ -306,7 +318,10 @@ def test_interrupted_training_goes_on_to_the_same_weights(tmp_path):
 
         def batches(epoch, rng):
             for _ in range(4):
-                yield (torch.as_tensor(rng.standard_normal((8, 5)), dtype=torch.float32),), loop.one_hot(rng.integers(0, 7, 8))
+                yield (
+                    (torch.as_tensor(rng.standard_normal((8, 5)), dtype=torch.float32),),
+                    training_loop.one_hot(rng.integers(0, 7, 8)),
+                )
 
         class Stop(Exception):
             pass
@@ -316,9 +331,11 @@ def test_interrupted_training_goes_on_to_the_same_weights(tmp_path):
                 raise Stop
             yield from batches(epoch, rng)
 
-        recipe = loop.Recipe(epochs=4, batch_size=8, learning_rate=0.01)
+        recipe = training_loop.Recipe(epochs=4, batch_size=8, learning_rate=0.01)
         try:
-            return loop.fit(network, stopping, 4, recipe, loss=loop.balanced_loss(np.arange(7), 1.0, 0.1), checkpoint=checkpoint)
+            return training_loop.fit(
+                network, stopping, 4, recipe, loss=training_loop.balanced_loss(np.arange(7), 1.0, 0.1), checkpoint=checkpoint
+            )
         except Stop:
             return None
 
@@ -371,7 +388,7 @@ def test_phrases_are_of_each_kind_and_none_of_those_that_check_them():
     assert len(made) == phrases.PLAIN + phrases.NEGATED + phrases.MIXED
     assert [e.item for e in made] == [e.item for e in phrases.examples()]
     said = {text.normalise(e.item).strip(" .") for e in made}
-    assert not said & set(checks.SENTENCES)
+    assert not said & set(robustness.SENTENCES)
     wanted = text.Targets.of(made)
     plain = wanted.labels[:, LABELS.index("neutral")] == 1
     mixed = (wanted.labels == 0.5).sum(dim=1) == 2

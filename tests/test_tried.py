@@ -10,7 +10,7 @@ from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech.recogniser import ENCODER_MELS, N_FEATURES, STATES, SpeakerEncoder
-from emotion.training import datasets, metrics, speech, text, tried
+from emotion.training import ablations, datasets, metrics, speech, text
 from emotion.training.datasets import Example
 
 NEUTRAL = LABELS.index("neutral")
@@ -33,10 +33,10 @@ def test_the_second_layer_is_what_the_shipped_encoder_gives(monkeypatch):
     monkeypatch.setattr(speech, "pretrained_weights", lambda: weights)
     mel = torch.rand(1, 38, ENCODER_MELS)
     with torch.inference_mode():
-        states = tried.EncoderLayers.pretrained()(mel)
+        states = ablations.EncoderLayers.pretrained()(mel)
         torch.testing.assert_close(states[..., STATES : 2 * STATES], speech.pretrained_encoder()(mel))
     assert states.shape == (1, 5, 3 * STATES) and isinstance(speech.pretrained_encoder(), SpeakerEncoder)
-    first, both = tried.layers([[states[0]]], 0, 1), tried.layers([[states[0]]], 0, 2)
+    first, both = ablations.layers([[states[0]]], 0, 1), ablations.layers([[states[0]]], 0, 2)
     assert torch.equal(first[0][0], states[0, :, :STATES]) and both[0][0].shape == (5, 2 * STATES)
 
 
@@ -44,9 +44,9 @@ def test_calm_is_a_class_of_its_own_until_it_is_merged():
     names = [clip_name(13, 1, emotion) for emotion in (1, 2, 3)] + ["03a02Nc"]
     examples = [Example(name, "", label, "") for name, label in zip(names, (NEUTRAL, NEUTRAL, 3, NEUTRAL), strict=True)]
     labels = np.array([e.label for e in examples])
-    assert tried.calm_apart(examples, labels).tolist() == [NEUTRAL, len(LABELS), 3, NEUTRAL]
+    assert ablations.calm_apart(examples, labels).tolist() == [NEUTRAL, len(LABELS), 3, NEUTRAL]
     logits = np.random.default_rng(0).standard_normal((5, len(LABELS) + 1))
-    apart, together = (torch.as_tensor(rows).softmax(dim=1).numpy() for rows in (logits, tried.merged(logits)))
+    apart, together = (torch.as_tensor(rows).softmax(dim=1).numpy() for rows in (logits, ablations.merged(logits)))
     expected = apart[:, :-1].copy()
     expected[:, NEUTRAL] += apart[:, -1]
     np.testing.assert_allclose(together, expected)
@@ -56,7 +56,7 @@ def test_mean_weights():
     networks = [torch.nn.Linear(2, 1) for _ in range(3)]
     for value, network in enumerate(networks):
         torch.nn.init.constant_(network.weight, 3.0 * value)
-    mean = tried.mean_weights(networks)
+    mean = ablations.mean_weights(networks)
     assert mean.weight.tolist() == [[3.0, 3.0]] and [n.weight[0, 0].item() for n in networks] == [0.0, 3.0, 6.0]
 
 
@@ -65,7 +65,7 @@ def test_offsets_bring_back_what_a_bias_took():
     truth = rng.integers(0, len(LABELS), 700)
     logits = np.eye(len(LABELS))[truth] + 0.3 * rng.standard_normal((700, len(LABELS)))
     biased = logits - 0.8 * np.eye(len(LABELS))[2]
-    offsets = tried.best_offsets(biased, truth)
+    offsets = ablations.best_offsets(biased, truth)
     before, after, whole = (metrics.report(rows, truth)["macro_f1"] for rows in (biased, biased + offsets, logits))
     assert before < 0.9 and after >= whole and offsets[2] - np.delete(offsets, 2).mean() == pytest.approx(0.8, abs=0.25)
 
@@ -82,9 +82,9 @@ def test_table_of_the_voice(monkeypatch):
         copies[0][:, STATES + 20 * example.label : STATES + 20 * (example.label + 1)] += 3.0  # in the second layer alone
     monkeypatch.setattr(speech, "corpus", lambda: examples)
     monkeypatch.setattr(speech, "prepare", lambda *_: speech.Clips(frames, states))
-    monkeypatch.setattr(tried.EncoderLayers, "pretrained", lambda: None)
+    monkeypatch.setattr(ablations.EncoderLayers, "pretrained", lambda: None)
     monkeypatch.setattr(speech, "RECIPE", replace(speech.RECIPE, epochs=1, batch_size=28))
-    rows = tried.tried_speech()
+    rows = ablations.tried_speech()
     assert len(rows) == 8 and {row["n"] for row in rows} == {56} and "ships" in rows[1]["voice"]  # actors 13-20
     one = float(rows[0]["UAR"].split(" (")[0])
     figures, gained = zip(*((float(x) for x in row["UAR"].split(" (")[0].split(", ")) for row in rows[1:]), strict=True)
@@ -102,9 +102,9 @@ def test_table_of_the_text(monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda *_: examples)
     monkeypatch.setattr(text, "begun", lambda examples: (text.TextNetwork(model.tokenizer.get_vocab_size()), model.tokenizer))
     monkeypatch.setattr(text, "RECIPE", replace(text.RECIPE, epochs=1, batch_size=2))
-    rows = tried.tried_text()
-    assert [list(row) for row in rows] == [["text", *tried.COLUMNS]] * 6 and "shipped" in rows[0]["text"]
-    held, *dev = tried.COLUMNS
+    rows = ablations.tried_text()
+    assert [list(row) for row in rows] == [["text", *ablations.COLUMNS]] * 6 and "shipped" in rows[0]["text"]
+    held, *dev = ablations.COLUMNS
     assert rows[0][held].startswith("1.000 (") and rows[-1][held] == "" and rows[-1][dev[0]].startswith("1.000, +0.000 (")
     for row in rows[1:-1]:  # of networks that nobody trained before
         assert float(row[held].split(",")[0]) < 0.7 and float(row[held].split()[1]) < -0.3
@@ -117,7 +117,7 @@ def test_table_of_the_calibration(monkeypatch):
     monkeypatch.setattr(text, "examples_of", lambda folder: ([], held))
     monkeypatch.setattr(datasets, "load", lambda *_: held[:60])
     monkeypatch.setattr(text.TextRecogniser, "logits", lambda self, texts: np.array([sure[t] for t in texts]))
-    shipped, together = tried.tried_calibration()
+    shipped, together = ablations.tried_calibration()
     names = [f"{name}, held out" for name in ("goemotions", "isear", "meld")] + ["goemotions, dev", "meld, dev"]
     assert list(shipped) == list(together) == ["temperature", *names] and "shipped" in shipped["temperature"]
     temperature = float(together["temperature"].split(",")[0])
@@ -131,7 +131,7 @@ def test_table_of_the_mood(monkeypatch):
     examples = [Example(words, words, -1, words, valence=value) for words, value in rated.items()]
     monkeypatch.setattr(text, "examples_of", lambda folder: ([], [*examples, Example("a", "a", 1, "a")]))
     monkeypatch.setattr(metrics, "RESAMPLES", 20)
-    rows = tried.tried_mood()
+    rows = ablations.tried_mood()
     assert [row["valence of surprise"] for row in rows] == ["0 (shipped)", "-0.4", "-0.2", "-0.1", "0.1", "0.2", "0.4", "0.6"]
     assert {row["n"] for row in rows} == {4}
     figures = [float(row["rank correlation"].split()[0]) for row in rows]
@@ -140,4 +140,4 @@ def test_table_of_the_mood(monkeypatch):
 
 def test_without_data_the_command_says_so(monkeypatch, capsys):
     monkeypatch.delenv("EMOTION_DATA")
-    assert tried.main(["mood"]) == 1 and "EMOTION_DATA" in capsys.readouterr().err
+    assert ablations.main(["mood"]) == 1 and "EMOTION_DATA" in capsys.readouterr().err

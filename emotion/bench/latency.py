@@ -21,9 +21,9 @@ import torch
 import emotion
 from emotion import media
 from emotion.analyzer import MEDIA_TIMEOUT_S, Analyzer
+from emotion.bench import film
 from emotion.face.recogniser import preprocess
 from emotion.sound import SAMPLE_RATE
-from emotion.training import film
 
 SECONDS = 10  # of the clip that is made
 PLAIN, BRANCHES = "plain decoding", ("text", "voice", "face")

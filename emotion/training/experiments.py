@@ -24,7 +24,7 @@ from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech.recogniser import ENCODER_MELS, N_FEATURES, STATES, EncodedNetwork, SpectralNetwork, pooled
 from emotion.text.recogniser import EMOTIONS
-from emotion.training import datasets, export, loop, metrics, speech, text
+from emotion.training import datasets, export, metrics, speech, text, training_loop
 from emotion.training.datasets import Example
 
 TIMED_FRAMES = 250  # 5 s of voice
@@ -145,7 +145,7 @@ def compare_speech() -> list[dict[str, Any]]:
             if make is not SpectralNetwork:
                 torch.manual_seed(speech.RECIPE.seed)
                 network = speech.standardised(make(), chosen.frames)
-                checkpoint = loop.checkpoint_for(f"experiment-{make.__name__}-fold{fold}", None, speech.RECIPE)
+                checkpoint = training_loop.checkpoint_for(f"experiment-{make.__name__}-fold{fold}", None, speech.RECIPE)
                 networks[name] = [speech.fit_frames(network, chosen.frames, labels[inside], checkpoint, speech.RECIPE)]
             logits[name][outside] = _of_frames(networks[name][0], others.frames)
         logits[ENCODER_ATTENTION][outside] = of_states(members[1], others.states)
@@ -223,7 +223,7 @@ def compare_text() -> list[dict[str, Any]]:
     recipe = dataclasses.replace(text.RECIPE, learning_rate=1e-3)
     torch.manual_seed(recipe.seed)
     network = TextRecurrent(model.tokenizer.get_vocab_size())
-    checkpoint = loop.checkpoint_for("experiment-TextRecurrent", None, recipe)
+    checkpoint = training_loop.checkpoint_for("experiment-TextRecurrent", None, recipe)
     network = text.fit_network(network, model.tokenizer, examples, checkpoint, recipe, watch)
 
     count, predict = _bag_of_words(examples)

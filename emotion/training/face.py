@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from emotion.face.recogniser import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
 from emotion.serving.weights import DEFAULT_FILE, bundled
-from emotion.training import datasets, export, loop
+from emotion.training import datasets, export, training_loop
 from emotion.training.datasets import Example
 
 log = logging.getLogger(__name__)
 
 # 50 epochs of 25,200 faces at 0.16 G multiply-adds, three passes each: 0.6 P multiply-adds a member,
 # an hour of one core with AMX.
-RECIPE = loop.Recipe(epochs=50, batch_size=128, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.1, ema=0.999)
+RECIPE = training_loop.Recipe(epochs=50, batch_size=128, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.1, ema=0.999)
 MEMBERS = 2  # of the committee, alike but for their seeds
 BALANCE = 0.5  # exponent of the class weights: full balance costs more accuracy than it gains recall of 1.5 % disgust
 
@@ -52,20 +52,22 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
         (chosen, watch, reported), start, mark = examples_of(export.data_file("ferplus")), None, None
     else:
         examples = datasets.load("face", *dataset, "all")
-        (chosen, watch), reported, mark = loop.split(examples), [], loop.fingerprint(examples)
+        (chosen, watch), reported, mark = training_loop.split(examples), [], training_loop.fingerprint(examples)
         start = FaceCommittee.load(bundled("face", DEFAULT_FILE).path)
-    recipe = loop.adapted(RECIPE, start is not None, epochs, len(chosen))
+    recipe = training_loop.adapted(RECIPE, start is not None, epochs, len(chosen))
     committee = FaceCommittee(MEMBERS if start is None else len(start.members))
     for number, member in enumerate(committee.members):
         seeded = dataclasses.replace(recipe, seed=number)
         begun = None if start is None else start.members[number]
-        trained = fit_network(chosen, loop.checkpoint_for("face", mark, seeded), seeded, watch, begun)
+        trained = fit_network(chosen, training_loop.checkpoint_for("face", mark, seeded), seeded, watch, begun)
         member.load_state_dict(trained.state_dict())
     committee.to(memory_format=torch.channels_last).eval()
 
     truth = np.array([e.label for e in watch])
-    enough = len(watch) >= loop.ENOUGH
-    temperature = loop.fit_temperature(mirrored_logits(committee, preprocess([e.item for e in watch])), truth) if enough else None
+    enough = len(watch) >= training_loop.ENOUGH
+    temperature = (
+        training_loop.fit_temperature(mirrored_logits(committee, preprocess([e.item for e in watch])), truth) if enough else None
+    )
     out = out or (export.MODELS / "face" if dataset is None else Path("emotion-face"))
     export.save(
         out, committee.state_dict(), {"network": {"members": len(committee.members)}, "recipe": dataclasses.asdict(recipe)}
@@ -77,7 +79,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
 def examples_of(path: Path) -> tuple[list[Example], list[Example], list[Example]]:
     """Of FER2013 what the bundled model learns from, the held-out tenth, and the validation part; no picture is in two of them."""
     reported = datasets.load("face", "ferplus", path, "validation")
-    chosen, held = loop.split(without_copies(datasets.load("face", "ferplus", path, "train"), reported))
+    chosen, held = training_loop.split(without_copies(datasets.load("face", "ferplus", path, "train"), reported))
     return without_copies(chosen, held) if held else chosen, held, reported
 
 
@@ -154,13 +156,13 @@ def _hide(faces: Tensor) -> Tensor:
 def fit_network(
     examples: list[Example],
     checkpoint: Path,
-    recipe: loop.Recipe,
+    recipe: training_loop.Recipe,
     watch: list[Example],
     start: FaceNetwork | None = None,
 ) -> nn.Module:
     """Train a FaceNetwork, new or from ``start``; the accuracy on ``watch`` is logged after each epoch and chooses nothing."""
     faces, labels = preprocess([e.item for e in examples]), np.array([e.label for e in examples])
-    targets = loop.one_hot(labels)
+    targets = training_loop.one_hot(labels)
     watched, truth = preprocess([e.item for e in watch]), np.array([e.label for e in watch])
 
     def accuracy(network: nn.Module) -> float:
@@ -173,12 +175,12 @@ def fit_network(
             yield (augment(faces[rows]),), targets[rows]
 
     torch.manual_seed(recipe.seed)
-    return loop.fit(
+    return training_loop.fit(
         (start or FaceNetwork()).to(memory_format=torch.channels_last),
         batches,
         len(faces) // recipe.batch_size,
         recipe,
-        loss=loop.balanced_loss(labels, BALANCE, recipe.label_smoothing),
+        loss=training_loop.balanced_loss(labels, BALANCE, recipe.label_smoothing),
         checkpoint=checkpoint,
         score=accuracy if watch else None,
     )
@@ -187,5 +189,5 @@ def fit_network(
 @torch.inference_mode()
 def logits(network: nn.Module, faces: Tensor) -> np.ndarray:
     """(n, 7) for standardised faces (n, 1, 48, 48)."""
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=loop.fast_bfloat16()):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training_loop.fast_bfloat16()):
         return torch.cat([network(part).float() for part in faces.split(256)]).numpy()

@@ -20,7 +20,7 @@ from emotion.readings import HEARD, InputError
 from emotion.serving import weights, weights_editing
 from emotion.speech import prosody
 from emotion.speech.reader import voice_reliability
-from emotion.training import datasets, evaluation, export, loop, metrics
+from emotion.training import datasets, evaluation, export, metrics, training_loop
 from emotion.training.transcript import SENTENCES
 
 log = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, ...]]:
     """
     folder = export.data_file("text")
     text = [e for name in ("goemotions", "meld", "isear") for e in datasets.load("text", name, folder, "train")]
-    _, held = loop.split(text)
+    _, held = training_loop.split(text)
     # Of the faces the validation part: which of train's were held out of today's weights cannot be told (see the card).
     result, faces = {}, datasets.load("face", "ferplus", export.data_file("ferplus"), "validation")
     for name, kept in (("text", held), ("face", faces)):

@@ -1,7 +1,7 @@
 """Sentences put together from parts, for what the data sets hardly have: plain reports of a day, negation, mixed feelings.
 
 Nobody said them; they teach the text model that "not" turns a feeling round, that "but" joins two, and that most of a day is
-nothing special. The sentences of ``emotion.training.checks`` are none of them.
+nothing special. The sentences of ``emotion.training.robustness`` are none of them.
 """
 
 from collections.abc import Iterator

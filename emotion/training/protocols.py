@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from emotion.labels import LABELS
-from emotion.training import datasets, export, loop, metrics, speech, text
+from emotion.training import datasets, export, metrics, speech, text, training_loop
 from emotion.training.datasets import Example
 from emotion.training.experiments import run
 
@@ -29,7 +29,7 @@ def speech_protocols() -> list[dict[str, Any]]:
     examples, encoder = speech.corpus(), speech.pretrained_encoder()
     clips, labels = speech.prepare(examples, speech.VARIANTS, encoder), np.array([e.label for e in examples])
     acted = speech.folds_of(examples) >= 0  # RAVDESS
-    shared = acted & loop.held_out([e.id for e in examples], 0.2)
+    shared = acted & training_loop.held_out([e.id for e in examples], 0.2)
 
     def logits(name: str, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
         chosen, tested = np.flatnonzero(inside), np.flatnonzero(outside)
@@ -72,7 +72,7 @@ def text_protocols() -> list[dict[str, Any]]:
         outside = [e.item for e, where in zip(examples, folds, strict=True) if where == fold]
         torch.manual_seed(ISEAR_RECIPE.seed)
         network, tokenizer = text.begun(inside)
-        checkpoint = loop.checkpoint_for(f"protocol-isear-fold{fold}", None, ISEAR_RECIPE)
+        checkpoint = training_loop.checkpoint_for(f"protocol-isear-fold{fold}", None, ISEAR_RECIPE)
         network = text.fit_network(network, tokenizer, inside, checkpoint, ISEAR_RECIPE, [])
         logits[folds == fold] = text.logits(network, tokenizer, outside)[0]
     figures = metrics.report(_softmax(logits), labels, restrict=True)

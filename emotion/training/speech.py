@@ -35,14 +35,14 @@ from emotion.speech.recogniser import (
     features,
     filter_banks,
 )
-from emotion.training import datasets, export, loop, metrics
+from emotion.training import datasets, export, metrics, training_loop
 from emotion.training.datasets import Example, ravdess_clip
 
 log = logging.getLogger(__name__)
 
 # 1,300 clips of 2.5 s at 0.1 G multiply-adds, three passes each: 0.4 T multiply-adds and 5 s of one core an epoch; 0.5 s for a network
 # over the encoder's states.
-RECIPE = loop.Recipe(epochs=40, batch_size=32, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.05, ema=0.995)
+RECIPE = training_loop.Recipe(epochs=40, batch_size=32, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.05, ema=0.995)
 FOLDS = 5
 ENCODED = 4  # members of the committee that read the encoder's states; they differ in their seeds alone
 MIX = 0.5  # share of their batches with mixed pairs
@@ -67,12 +67,12 @@ read, steady noise less than 25 dB under it is first taken out (Wiener's gain by
 No speaker is on both sides of a fold, and no fold chooses an epoch. Settings were compared on actors 17-20 (the convolutional network;
 actors 5-16 and EmoDB in training) and on actors 13-20 (the others; actors 1-12 and EmoDB in training), so the last two folds have been
 seen by whoever chose them; that the encoder's second layer says most was seen on all folds. On actors 13-20 (n = 480, intervals over
-the eight actors; `python -m emotion.training.tried speech`) one network over the encoder's second layer has UAR 0.709 (0.657-0.760).
+the eight actors; `python -m emotion.training.ablations speech`) one network over the encoder's second layer has UAR 0.709 (0.657-0.760).
 Beside it, pair by pair: the committee -0.004 (-0.021 to +0.009; over all folds it is ahead, 0.751 for 0.736), the first layer's states
 too -0.037 (-0.080 to -0.002), unaltered clips alone -0.060 (-0.086 to -0.034), calm as a class of its own -0.004 (-0.031 to +0.022); a
 support vector machine on the mean and spread of the first, second and third layer's states -0.243, -0.026 and -0.123. Taking out
 noise was chosen on the same actors, EmoDB also looked at; out of fold, white noise 10 dB under the voice takes 0.067 of the UAR with the
-noise left in and 0.038 with it taken out (`python -m emotion.training.checks speech`).
+noise left in and 0.038 with it taken out (`python -m emotion.training.robustness speech`).
 
 Other protocols, the same recipe (`python -m emotion.training.protocols speech`): RAVDESS clips split 80/20 at random before anything is
 altered, which shares the actors and is there only to compare with those who report it, UAR 0.894 (0.856-0.927; n = 256). Trained on
@@ -97,7 +97,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     examples = corpus()
     encoder = pretrained_encoder()
     clips, labels, folds = prepare(examples, VARIANTS, encoder), np.array([e.label for e in examples]), folds_of(examples)
-    recipe = loop.adapted(RECIPE, False, epochs, len(examples))
+    recipe = training_loop.adapted(RECIPE, False, epochs, len(examples))
     raw = np.zeros((len(examples), len(LABELS)), np.float32)
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -107,7 +107,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
 
     out = out or export.MODELS / "speech"
     tested = folds >= 0
-    temperature = loop.fit_temperature(raw[tested], labels[tested])
+    temperature = training_loop.fit_temperature(raw[tested], labels[tested])
     _save(out, encoder, members, recipe)
     stored = _out_of_fold(raw, labels, folds)
     protocol = "RAVDESS actors 1-20, fold = (actor - 1) // 4, EmoDB always in training, temperature of a fold from the others"
@@ -126,22 +126,22 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
 def _train_on(dataset: tuple[str, str], out: Path, epochs: int | None) -> dict[str, Any]:
     model = SpeechRecogniser(bundled("speech", DEFAULT_FILE))
     examples = datasets.load("speech", *dataset, "all")
-    held = loop.held_out([e.group for e in examples])
+    held = training_loop.held_out([e.group for e in examples])
     clips, labels = prepare(examples, VARIANTS, model.network.encoder), np.array([e.label for e in examples])
     inside, watch = np.flatnonzero(~held), np.flatnonzero(held)
-    recipe = loop.adapted(RECIPE, True, epochs, len(inside))
+    recipe = training_loop.adapted(RECIPE, True, epochs, len(inside))
     started = [model.network.spectral, *model.network.encoded]
-    members = fit_members(clips.only(inside), labels[inside], recipe, "speech{}", started, loop.fingerprint(examples))
-    enough = len(watch) >= loop.ENOUGH
+    members = fit_members(clips.only(inside), labels[inside], recipe, "speech{}", started, training_loop.fingerprint(examples))
+    enough = len(watch) >= training_loop.ENOUGH
     tested = heard((examples[i].item for i in watch), model.network.encoder)
-    temperature = loop.fit_temperature(logits(members, tested), labels[watch]) if enough else None
+    temperature = training_loop.fit_temperature(logits(members, tested), labels[watch]) if enough else None
     _save(out, model.network.encoder, members, recipe)
     tuned = SpeechRecogniser(export.trained("speech", out, temperature))
     parts = [export.Figures.of("held-out tenth", tuned, [examples[i] for i in watch], None)] if len(watch) else []
     return export.report("speech", out, temperature, CARD, parts)
 
 
-def _save(out: Path, encoder: SpeakerEncoder, members: list[nn.Module], recipe: loop.Recipe) -> None:
+def _save(out: Path, encoder: SpeakerEncoder, members: list[nn.Module], recipe: training_loop.Recipe) -> None:
     network = SpeechNetwork(len(members) - 1)
     for part, trained in zip([network.encoder, network.spectral, *network.encoded], [encoder, *members], strict=True):
         part.load_state_dict(trained.state_dict())
@@ -175,7 +175,7 @@ def _out_of_fold(raw: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.n
     result = np.zeros_like(raw)
     for fold in range(FOLDS):
         others = (folds >= 0) & (folds != fold)
-        result[folds == fold] = calibrate(raw[folds == fold], loop.fit_temperature(raw[others], labels[others]))
+        result[folds == fold] = calibrate(raw[folds == fold], training_loop.fit_temperature(raw[others], labels[others]))
     return result
 
 
@@ -266,8 +266,10 @@ def prepare(examples: list[Example], variants: int, encoder: SpeakerEncoder, see
     """What the networks learn from, kept in the checkpoint folder for the next run."""
     banks = filter_banks()
     weights = hashlib.sha256(b"".join(t.half().numpy().tobytes() for t in encoder.state_dict().values())).hexdigest()
-    key = hashlib.sha256(f"{CACHE_VERSION} {variants} {seed} {weights} {loop.fingerprint(examples)}".encode()).hexdigest()[:16]
-    cached = loop.checkpoint_folder() / f"speech-features-{key}.ckpt"
+    key = hashlib.sha256(
+        f"{CACHE_VERSION} {variants} {seed} {weights} {training_loop.fingerprint(examples)}".encode()
+    ).hexdigest()[:16]
+    cached = training_loop.checkpoint_folder() / f"speech-features-{key}.ckpt"
     if cached.exists():
         frames, states = torch.load(cached, weights_only=True)
     else:
@@ -302,7 +304,7 @@ def heard(recordings: Iterable[np.ndarray], encoder: SpeakerEncoder, cleaned: bo
 def fit_members(
     clips: Clips,
     labels: np.ndarray,
-    recipe: loop.Recipe,
+    recipe: training_loop.Recipe,
     name: str,
     start: list[nn.Module] | None = None,
     dataset: str | None = None,
@@ -313,11 +315,11 @@ def fit_members(
     """
     torch.manual_seed(recipe.seed)
     spectral, *others = start or [standardised(SpectralNetwork(), clips.frames), *[None] * ENCODED]
-    members = [fit_frames(spectral, clips.frames, labels, loop.checkpoint_for(name.format(""), dataset, recipe), recipe)]
+    members = [fit_frames(spectral, clips.frames, labels, training_loop.checkpoint_for(name.format(""), dataset, recipe), recipe)]
     for number, other in enumerate(others):
         seeded = dataclasses.replace(recipe, seed=number)
         torch.manual_seed(seeded.seed)
-        checkpoint = loop.checkpoint_for(name.format(f"-encoded{number}"), dataset, seeded)
+        checkpoint = training_loop.checkpoint_for(name.format(f"-encoded{number}"), dataset, seeded)
         members.append(fit_states(other or EncodedNetwork(), clips.states, labels, checkpoint, seeded))
     return members
 
@@ -331,27 +333,27 @@ def standardised(network: nn.Module, clips: list[list[Tensor]]) -> nn.Module:
 
 
 def fit_frames(
-    network: nn.Module, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: loop.Recipe
+    network: nn.Module, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: training_loop.Recipe
 ) -> nn.Module:
     """Train a network that takes features (n, t, 107) and lengths (n,)."""
-    targets = loop.one_hot(labels)
+    targets = training_loop.one_hot(labels)
 
-    def batches(epoch: int, rng: np.random.Generator) -> Iterator[loop.Batch]:
+    def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         for rows in _shuffled(len(clips), recipe.batch_size, rng):
             x, lengths = stack([_cut(_drawn(clips[i], rng), CROP, rng) for i in rows])
             yield (mask(x, lengths, network.mean, rng), lengths), targets[torch.as_tensor(rows)]
 
-    loss = loop.balanced_loss(labels, 1.0, recipe.label_smoothing)
-    return loop.fit(network, batches, len(clips) // recipe.batch_size, recipe, loss=loss, checkpoint=checkpoint)
+    loss = training_loop.balanced_loss(labels, 1.0, recipe.label_smoothing)
+    return training_loop.fit(network, batches, len(clips) // recipe.batch_size, recipe, loss=loss, checkpoint=checkpoint)
 
 
 def fit_states(
-    network: EncodedNetwork, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: loop.Recipe
+    network: EncodedNetwork, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: training_loop.Recipe
 ) -> nn.Module:
     """Train a network that takes the encoder's states (n, t/4, 256) and lengths (n,); half of the batches mixed (Zhang et al. 2018)."""
-    targets = loop.one_hot(labels, network.head[-1].out_features)
+    targets = training_loop.one_hot(labels, network.head[-1].out_features)
 
-    def batches(epoch: int, rng: np.random.Generator) -> Iterator[loop.Batch]:
+    def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         for rows in _shuffled(len(clips), recipe.batch_size, rng):
             x, lengths = stack([_cut(_drawn(clips[i], rng), CROP // STRIDE, rng) for i in rows])
             wanted = targets[torch.as_tensor(rows)]
@@ -361,8 +363,8 @@ def fit_states(
                 lengths = torch.maximum(lengths, lengths[other])
             yield (x, lengths * STRIDE), wanted
 
-    loss = loop.balanced_loss(labels, 1.0, recipe.label_smoothing)
-    return loop.fit(network, batches, len(clips) // recipe.batch_size, recipe, loss=loss, checkpoint=checkpoint)
+    loss = training_loop.balanced_loss(labels, 1.0, recipe.label_smoothing)
+    return training_loop.fit(network, batches, len(clips) // recipe.batch_size, recipe, loss=loss, checkpoint=checkpoint)
 
 
 def _shuffled(n: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -1,6 +1,6 @@
 """Films of a still portrait and a voice, for the page's example and for the benchmark.
 
-    python -m emotion.training.film PORTRAIT VOICE FILM.mp4 --towards X Y
+    python -m emotion.bench.film PORTRAIT VOICE FILM.mp4 --towards X Y
 
 The view drifts and comes closer to the place ``--towards``, in shares of the portrait's width and height.
 """
@@ -26,7 +26,7 @@ QUALITY = {"crf": "24", "preset": "slow"}  # of H.264, which all browsers play
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m emotion.training.film", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("python -m emotion.bench.film", description=__doc__.splitlines()[0])
     parser.add_argument("portrait", help="a picture of a face")
     parser.add_argument("voice", help="a sound file")
     parser.add_argument("film", type=Path, help="the mp4 file to write")

@@ -1,6 +1,6 @@
 """What was tried and left out, beside what ships, on the data on which it was chosen.
 
-``python -m emotion.training.tried speech|text|calibration|mood`` trains what each needs, from EMOTION_DATA, and prints a Markdown table.
+``python -m emotion.training.ablations speech|text|calibration|mood`` trains what each needs, from EMOTION_DATA, and prints a Markdown table.
 """
 
 import copy
@@ -20,7 +20,7 @@ from emotion.labels import LABELS, VALENCE
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech.recogniser import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
 from emotion.text.recogniser import TextRecogniser
-from emotion.training import datasets, evaluation, export, loop, metrics, speech, text
+from emotion.training import datasets, evaluation, export, metrics, speech, text, training_loop
 from emotion.training.datasets import Example
 from emotion.training.experiments import of_states, run
 
@@ -67,7 +67,7 @@ def tried_speech() -> list[dict[str, Any]]:
     def encoded(name: str, states: list[list[Tensor]], wanted: np.ndarray, classes: int = len(LABELS)) -> np.ndarray:
         torch.manual_seed(speech.RECIPE.seed)
         network = EncodedNetwork(states=states[0][0].shape[1], classes=classes)
-        checkpoint = loop.checkpoint_for(f"tried-{name}", None, speech.RECIPE)
+        checkpoint = training_loop.checkpoint_for(f"tried-{name}", None, speech.RECIPE)
         network = speech.fit_states(network, [states[i] for i in inside], wanted[inside], checkpoint, speech.RECIPE)
         return of_states(network, [states[i] for i in outside])
 
@@ -126,7 +126,7 @@ def tried_text() -> list[dict[str, Any]]:
     runs = []
     for seed in range(SEEDS):
         recipe = dataclasses.replace(text.RECIPE, seed=seed)
-        checkpoint = loop.checkpoint_for("text", None, recipe)  # the first is the one that ships
+        checkpoint = training_loop.checkpoint_for("text", None, recipe)  # the first is the one that ships
         runs.append(text.fit_network(copy.deepcopy(begun), tokenizer, examples, checkpoint, recipe, parts[0]))
 
     def read(network: nn.Module) -> list[np.ndarray]:
@@ -188,7 +188,7 @@ def tried_calibration() -> list[dict[str, Any]]:
     logits = {name: model.logits([e.item for e in part]) for name, part in parts.items()}
     truth = {name: np.array([e.label for e in part]) for name, part in parts.items()}
     fitted_on = [name for name in parts if name.endswith("held out")]
-    together = loop.fit_temperature(*(np.concatenate([of[name] for name in fitted_on]) for of in (logits, truth)))
+    together = training_loop.fit_temperature(*(np.concatenate([of[name] for name in fitted_on]) for of in (logits, truth)))
     return [
         {"temperature": f"{temperature:.3f}, {rule}"}
         | {name: f"{metrics.calibration_error(calibrate(logits[name], temperature), truth[name]):.3f}" for name in parts}

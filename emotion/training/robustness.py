@@ -1,7 +1,7 @@
 """What must not decide: another microphone, room or level for the voice; a name, an emoji or the length for a text; a modality that says
 nothing for the fused answer. And sentences whose mood everybody knows.
 
-``python -m emotion.training.checks speech|text|sentences|fusion`` prints a Markdown table; all but sentences need EMOTION_DATA.
+``python -m emotion.training.robustness speech|text|sentences|fusion`` prints a Markdown table; all but sentences need EMOTION_DATA.
 """
 
 import dataclasses
