@@ -51,7 +51,7 @@ def test_the_commands_exist(page):
 @EVERY
 def test_files_and_variables_that_are_named_exist(page):
     text = page.read_text("utf-8")
-    named = re.findall(r"`((?:emotion|tests|docs)/[\w./]*|[\w.]+/run|[\w-]+\.(?:yaml|txt|py))`", text)
+    named = re.findall(r"`(?!my-)((?:emotion|tests|docs)/[\w./]*|[\w.]+/run|[\w-]+\.(?:yaml|txt|py))`", text)
     inside = (ROOT, ROOT / "emotion")
     assert not [name for name in named if "NAME" not in name and not any((folder / name).exists() for folder in inside)]
     code = "".join(file.read_text("utf-8") for file in (ROOT / "emotion").rglob("*.py"))
