@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import tomllib
 
 import pytest
 from ruamel.yaml import YAML
@@ -85,3 +86,12 @@ def test_the_check_before_a_commit_is_the_one_of_the_requirements():
     hooks = YAML(typ="safe").load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
     wanted = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
     assert {line for hook in hooks for line in hook.get("additional_dependencies", ())} <= set(wanted)
+
+
+def test_the_package_names_the_licences_of_the_code_and_of_every_card():
+    cards = "".join(file.read_text("utf-8") for file in (ROOT / "emotion" / "models").glob("*/README.md"))
+    named = {"MIT", *re.findall(r"^license: (.*)$", cards, re.MULTILINE)}
+    expression = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["license"]
+    ours = {"LicenseRef-Emotion-Weights" if name == "other" else name for name in named}
+    assert {name.lower() for name in expression.split(" AND ")} == {name.lower() for name in ours}
+    assert "LicenseRef-Emotion-Weights" in (ROOT / "LICENSE").read_text("utf-8")
