@@ -50,6 +50,7 @@ def _machine() -> dict[str, Any]:
         "memory_gb": memory and round(memory / 1e9, 1),
         "free_disk_gb": round(shutil.disk_usage(cache).free / 1e9, 1),
         "packages": {name: _version(name) for name in PACKAGES},
+        "torch_build": _torch_build(),
     }
 
 
@@ -58,6 +59,17 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "missing"
+
+
+def _torch_build() -> str:
+    """What this PyTorch was built for: its version number alone does not say so."""
+    try:
+        from torch import version
+    except (ImportError, OSError):  # missing, or one of its libraries
+        return "missing"
+    if version.cuda or version.hip:
+        return f"{f'CUDA {version.cuda}' if version.cuda else f'ROCm {version.hip}'}, which this app never uses"
+    return "CPU only"
 
 
 def _network() -> tuple[Message, bool]:
@@ -141,6 +153,7 @@ def show(findings: dict[str, Any]) -> str:
         f"machine     {machine['cores']} cores, {machine['memory_gb']} GB, {machine['free_disk_gb']} GB of disk free, "
         f"{machine['system']}, Python {machine['python']}",
         "packages    " + ", ".join(f"{name} {version}" for name, version in machine["packages"].items()),
+        f"torch       {machine['torch_build']}",
         f"network     {findings['network']}",
     ]
     for role, model in findings["models"].items():

@@ -14,7 +14,11 @@ from emotion.serving.weights_editing import edited
 
 log = logging.getLogger(__name__)
 
-APP = ("app.py", "requirements.txt", "weights.yaml", "README.md", "LICENSE", "screenshot.png", "emotion")  # what a Space needs
+# What a Space needs, and what its README points to.
+APP = (
+    "app.py", "requirements.txt", "weights.yaml", "emotion",
+    "README.md", "screenshot.png", "docs", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md",
+)  # fmt: skip
 LEFT_OUT = ("__pycache__", ".pyc")
 
 CARD = """---
