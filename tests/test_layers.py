@@ -21,7 +21,7 @@ DOCUMENT = imports.ROOT.parent / "docs" / "how-it-works.md"
 # makes no circle.
 LAYERS = (
     ("labels", "environment"),
-    ("mood",),
+    ("mood", "messages"),
     ("readings",),
     ("fusion", "sound", "checkpoint"),
     ("recogniser", "media"),

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
+from emotion.messages import InputError
 from emotion.mood import mood
-from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 from emotion.speech import noise, prosody
@@ -165,7 +165,7 @@ def pretrained_weights() -> dict[str, Tensor]:
     """
     package = find_spec("resemblyzer")
     if package is None or not package.submodule_search_locations:
-        raise InputError("The speaker encoder comes with the package resemblyzer: pip install --no-deps resemblyzer==0.1.4")
+        raise InputError("speaker_encoder_missing")
     file = Path(package.submodule_search_locations[0]) / "pretrained.pt"
     return torch.load(file, map_location="cpu", weights_only=True)["model_state"]
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving import doctor, publishing, weights
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from tests.hub_server import Fault, HubServer
