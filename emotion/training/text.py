@@ -247,21 +247,24 @@ class Targets:
             if example.valence is not None:
                 valence = float(np.clip((example.valence - 3) / WHOLLY, -1, 1))
                 polarity[i] = max(-valence, 0), 1 - abs(valence), max(valence, 0)
-            else:
-                labels[i, [GOEMOTIONS_TO_LABEL[e] for e in example.emotions] or [example.label]] = 1.0
+            elif example.emotions or example.labels or example.label >= 0:
+                of_emotions = [GOEMOTIONS_TO_LABEL[e] for e in example.emotions]
+                labels[i, of_emotions or list(example.labels) or [example.label]] = 1.0
         labels /= np.maximum(labels.sum(axis=1, keepdims=True), 1.0)
         return cls(*map(torch.from_numpy, (labels, emotions, polarity)))
 
     def only(self, rows: np.ndarray) -> "Targets":
         return Targets(self.labels[rows], self.emotions[rows], self.polarity[rows])
 
-    def loss(self, smoothing: float) -> Callable[[tuple[torch.Tensor, torch.Tensor], "Targets"], torch.Tensor]:
-        """The loss of a batch, its classes weighed as these targets have them.
+    def loss(
+        self, smoothing: float, balance: float = BALANCE
+    ) -> Callable[[tuple[torch.Tensor, torch.Tensor], "Targets"], torch.Tensor]:
+        """The loss of a batch, its classes weighed as these targets have them, by the exponent ``balance``.
 
         Cross-entropy of the label, the binary one summed over the emotions, and that of the polarity, by the mean over the batch.
         """
         known = self.labels.any(dim=1)
-        label_loss = training_loop.balanced_loss(self.labels[known].argmax(dim=1).numpy(), BALANCE, smoothing)
+        label_loss = training_loop.balanced_loss(self.labels[known].argmax(dim=1).numpy(), balance, smoothing)
 
         def loss(output: tuple[torch.Tensor, torch.Tensor], wanted: "Targets") -> torch.Tensor:
             logits, emotions = (values.float() for values in output)
@@ -293,7 +296,7 @@ def fit_network(
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         rows = [hide(encode(tokenizer, vary(e.item, rng))[0], hidden, rng) for e in examples]
-        for chosen in _alike(rows, recipe.batch_size, rng):
+        for chosen in alike(rows, recipe.batch_size, rng):
             yield pad([rows[i] for i in chosen]), wanted.only(chosen)
 
     def macro_f1(trained: nn.Module) -> float:
@@ -315,7 +318,7 @@ def fit_network(
     )
 
 
-def _alike(rows: list[list[int]], size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def alike(rows: list[list[int]], size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Shuffled batches of rows of like length, which need little padding."""
     order = rng.permutation(len(rows))
     pool = 50 * size
