@@ -1,0 +1,58 @@
+"""How well the text model does, and how far its confidence can be believed, on what was held out of each data set.
+
+``python -m emotion.training.text_calibration`` prints a Markdown table, from EMOTION_DATA: of the tenth of each set that is held out by a
+hash of its groups, and of the official dev parts. ``--source`` chooses the model as in ``emotion analyze``.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import emotion
+from emotion.readings import InputError
+from emotion.environment import SOURCES
+from emotion.training import datasets, evaluation, export, metrics
+from emotion.training.datasets import Example
+from emotion.training.experiments import table
+
+SETS = ("goemotions", "meld", "isear", "dailydialog", "empathetic", "emorynlp", "xed")
+DEVELOPED = ("goemotions", "meld")  # have an official dev part
+COLUMNS = ("accuracy", "macro_f1", "weighted_f1")
+
+
+def parts(folder: Path) -> dict[str, list[Example]]:
+    """The held-out tenth of each set, and the dev parts: rows of one label."""
+    held = {f"{name}, held out": evaluation.held_out(datasets.load("text", name, folder, "train")) for name in SETS}
+    return held | {f"{name}, dev": datasets.load("text", name, folder, "dev") for name in DEVELOPED}
+
+
+def calibration(recogniser: Any, sets: dict[str, list[Example]]) -> list[dict[str, Any]]:
+    """Figures of each set, with the interval of its calibration error."""
+    rows = []
+    for name, examples in sets.items():
+        probabilities, truth = evaluation.predict(recogniser, examples), np.array([e.label for e in examples])
+        groups = [e.group for e in examples]
+        spread = metrics.interval(lambda some, p=probabilities, t=truth: metrics.calibration_error(p[some], t[some]), groups)
+        cells = {column: export.cell(column, probabilities, truth, groups) for column in COLUMNS}
+        error = export.with_interval(metrics.calibration_error(probabilities, truth), spread)
+        rows.append({"part": name, "n": len(examples)} | cells | {"ECE": error})
+    return rows
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", choices=SOURCES, default="bundled", help="where the model comes from (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    try:
+        print(table(calibration(emotion.load(arguments.source).text, parts(export.data_file("text")))))
+    except InputError as e:
+        print(e, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
