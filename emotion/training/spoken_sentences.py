@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import emotion
+from emotion.environment import SOURCES
 from emotion.labels import LABELS
 from emotion.mood import mood
-from emotion.environment import SOURCES
 from emotion.training.experiments import table
 from emotion.training.robustness import SENTENCES, share
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import emotion
-from emotion.readings import InputError
 from emotion.environment import SOURCES
+from emotion.readings import InputError
 from emotion.training import datasets, evaluation, export, metrics
 from emotion.training.datasets import Example
 from emotion.training.experiments import table
