@@ -13,7 +13,7 @@ from emotion.face.blazeface import BlazeFace
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.weights import DEFAULT_FILE, bundled
 
-MEDIA = Path(__file__).parent / "media"
+MEDIA = Path(__file__).parent / "data"
 ASTRONAUT = MEDIA / "astronaut.jpg"
 GLAD = MEDIA / "glad.flac"
 FRAME_RATE = 15

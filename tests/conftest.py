@@ -21,7 +21,7 @@ from scipy.signal import resample_poly
 from emotion.serving.weights import ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
-MEDIA = Path(__file__).resolve().parent / "media"
+MEDIA = Path(__file__).resolve().parent / "data"
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )

@@ -12,9 +12,9 @@ from scipy.signal import correlate, resample_poly
 from emotion.labels import LABELS
 from emotion.media import from_samples
 from emotion.sound import SAMPLE_RATE, envelope
+from tests.conftest import App
 
 from . import test_page
-from .conftest import App
 from .test_page import ANSWER_MS, HEARD, LOST_S, PHONE, answered, bars, headline, show, wider_than_window
 
 launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page  # fixtures

@@ -12,8 +12,7 @@ from gradio_client.exceptions import AppError
 
 from emotion import LABELS, Analysis
 from emotion.media import MAX_FILE_BYTES
-
-from .conftest import MEDIA, App
+from tests.conftest import MEDIA, App
 
 ENDPOINTS = {"/analyze_text", "/analyze_audio", "/analyze_video", "/analyze_image", "/fuse"}
 KEYS = {"mood", "label", "probabilities", "agreement", "mixed", "duration", "modalities", "transcript", "timeline"}

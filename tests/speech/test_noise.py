@@ -8,7 +8,7 @@ from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import noise, prosody
 from emotion.speech.recogniser import SpeechRecogniser
 from emotion.training import speech
-from tests.test_prosody import voice
+from tests.speech.test_prosody import voice
 
 
 def spoken(words=3):

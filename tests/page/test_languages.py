@@ -6,11 +6,11 @@ import pytest
 
 from emotion.page import texts
 from emotion.page.texts import ENGLISH, Say
+from tests.conftest import MEDIA
 
 from . import test_page
-from .conftest import MEDIA
+from .test_live import RECORD, call, stop, wait_for
 from .test_page import ANSWER_MS, PHONE, hand_in, show, wider_than_window
-from .test_page_live import RECORD, call, stop, wait_for
 
 launch, open_page = test_page.launch, test_page.open_page
 

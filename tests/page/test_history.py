@@ -13,10 +13,10 @@ from emotion.page import examples, settings, wording
 from emotion.page.history import Entry, History
 from emotion.page.texts import Say
 from emotion.readings import Analysis
+from tests.clips import spoken_video
+from tests.conftest import MEDIA
 
 from . import test_page
-from .clips import spoken_video
-from .conftest import MEDIA
 from .test_api import call
 from .test_page import ANSWER_MS, PHONE, answered, hand_in, headline, set_weight, show, type_text, wider_than_window
 from .test_timeline import ENGLISH, TEN_MINUTES, made_up

@@ -31,10 +31,10 @@ from emotion.readings import (
 )
 from emotion.serving.weights import default_weights
 from emotion.sound import SAMPLE_RATE
+from tests.clips import spoken_video
+from tests.conftest import MEDIA
 
 from . import test_page
-from .clips import spoken_video
-from .conftest import MEDIA
 from .test_api import call, upload
 from .test_compare import STOPWATCH
 from .test_page import ANSWER_MS, PHONE, WIDE, answered, hand_in, headline, set_weight, wider_than_window

@@ -15,8 +15,7 @@ import pytest
 from emotion import media
 from emotion.readings import InputError
 from emotion.serving import workers
-
-ROOT = Path(__file__).parents[1]
+from emotion.serving.weights import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +193,7 @@ BY_HANGING, WITH_LOCK = "test_workers.write_pid_and_hang", "test_workers.write_p
 def test_no_worker_outlives_its_parent(tmp_path, second, end, status, seconds):
     script = tmp_path / "script.py"
     folder = f"{tmp_path}/"
-    script.write_text(SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), folder=folder, second=second, end=end))
+    script.write_text(SCRIPT.format(root=str(ROOT), tests=str(Path(__file__).parent), folder=folder, second=second, end=end))
     with open(tmp_path / "out", "w") as out:  # not a pipe, which workers would keep open
         done = subprocess.run([sys.executable, script], stdout=out, timeout=30)
     assert (done.returncode, (tmp_path / "out").read_text().split()) == (status, ["main", "42"])

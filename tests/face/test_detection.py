@@ -1,7 +1,6 @@
 """Laws of finding and following faces, on a photograph moved, zoomed, turned, blurred and darkened over drawn backgrounds."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,10 +10,9 @@ from emotion.face.detection import Box, Place
 from emotion.face.tracking import FaceTrack
 from emotion.face.tracking import follow as follow_with
 from emotion.readings import Frame
+from tests.clips import MEDIA, blazeface
 
-from .clips import blazeface
-
-PHOTOGRAPH = Path(__file__).parent / "media" / "astronaut.jpg"
+PHOTOGRAPH = MEDIA / "astronaut.jpg"
 FACE = (175, 66, 98, 98)  # in the photograph, 512x512: brow to chin, where the detectors of OpenCV agree
 HEAD = (124, 8, 200, 200)  # the face with its hair, to be pasted elsewhere; the face is in its middle, 0.49 as wide
 FACE_SHARE = FACE[2] / HEAD[2]

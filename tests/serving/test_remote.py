@@ -20,9 +20,8 @@ from emotion.readings import Frame, InputError, Segment
 from emotion.serving import remote, transcription
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.remote import BELIEF, RemoteError
-from tests.test_prosody import voice
-
-from .clips import blazeface
+from tests.clips import blazeface
+from tests.speech.test_prosody import voice
 
 TOKEN = "hf_" + "notarealtokenbutasecret"
 EIGHT = {

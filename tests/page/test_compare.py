@@ -18,9 +18,9 @@ from emotion.page import assets
 from emotion.page.compare import FORMULA, Comparison
 from emotion.readings import Analysis, Fusion, Reading, named, vector
 from emotion.serving.weights import default_weights, read
+from tests.conftest import MEDIA
 
 from . import test_page
-from .conftest import MEDIA
 from .test_page import ANSWER_MS, PHONE, WIDE, answered, hand_in, headline, wider_than_window
 
 launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page

@@ -23,8 +23,7 @@ from emotion.page import examples, frames, temporary, texts, wording
 from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
 from emotion.serving.weights import ROLES
 from emotion.sound import SAMPLE_RATE
-
-from .conftest import CHROMIUM, MEDIA, ROOT, App
+from tests.conftest import CHROMIUM, MEDIA, ROOT, App
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ANSWER_MS = 90_000  # an upper end for a busy machine, not a claim

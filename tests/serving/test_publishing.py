@@ -72,7 +72,7 @@ def test_published_models_are_entered_and_served_from_there(hub, tmp_path, own_f
 
     again = emotion(hub, tmp_path, "publish", "me/models", **settings)  # updates its entries and adds none
     assert again.returncode == 0 and len(weights.read(own_file)["speech"]) == len(entries["speech"])
-    read = emotion(hub, tmp_path / "home", "analyze", "--audio", "tests/media/glad.flac", "--no-transcribe", "--json", **settings)
+    read = emotion(hub, tmp_path / "home", "analyze", "--audio", "tests/data/glad.flac", "--no-transcribe", "--json", **settings)
     assert read.returncode == 0, read.stderr
     assert json.loads(read.stdout)["models"]["speech"]["source"] == "hub"
     found = json.loads(emotion(hub, tmp_path / "home", "doctor", "--json", **settings).stdout)

@@ -21,13 +21,14 @@ from scipy.signal import chirp
 from emotion.readings import InputError, Segment, Transcript
 from emotion.serving import transcription
 from emotion.serving.transcription import transcribe
+from emotion.serving.weights import ROOT
 from emotion.sound import SAMPLE_RATE
 from emotion.training import transcript as training
 from emotion.transcript import moonshine, passages, whisper
 from emotion.transcript.passages import pieces
 from tests import published
+from tests.clips import MEDIA
 
-MEDIA = Path(__file__).parent / "media"
 FIRST, SECOND = "the man went to the market", "please call me tomorrow"
 SECONDS = 4
 T = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
@@ -128,10 +129,10 @@ def test_the_first_call_of_a_process_writes_what_the_tenth_does() -> None:
     code = """
 import soundfile
 from emotion.serving import transcription
-glad = soundfile.read("tests/media/glad.flac", dtype="float32")[0]
+glad = soundfile.read("tests/data/glad.flac", dtype="float32")[0]
 texts = [transcription.transcribe(glad).text for _ in range(10)]
 print(texts[0], len(set(texts)))"""
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=MEDIA.parent.parent, check=True)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "Oh, what a wonderful day. I am so happy to see you all again. 1"
 
 
@@ -169,7 +170,7 @@ def test_long_recordings_are_heard_to_their_end(spoken: np.ndarray, monkeypatch:
     ),
 )
 def test_the_package_is_asked_for_where_it_exists(system: str, machine: str, there: bool) -> None:
-    lines = (MEDIA.parent.parent / "requirements.txt").read_text("utf-8").splitlines()
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
     (requirement,) = (Requirement(line) for line in lines if line.startswith(moonshine.PACKAGE))
     assert str(requirement.specifier) == "==0.0.73"
     assert requirement.marker.evaluate({"sys_platform": system, "platform_machine": machine}) == there
@@ -231,7 +232,7 @@ def test_a_spawned_worker_transcribes_without_torch(spoken: np.ndarray) -> None:
     with ProcessPoolExecutor(1, get_context("spawn"), transcription.warm) as pool:
         assert plain(pool.submit(transcribe, spoken, "en").result(60).text) == f"{FIRST} {SECOND}"
     code = "import sys, emotion.serving.transcription as t; t.warm(); print({'torch', 'whisper', 'gradio'} & set(sys.modules))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=MEDIA.parent.parent, check=True)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "set()"
 
 
@@ -255,13 +256,11 @@ def test_where_moonshine_does_not_run_the_words_are_left_out(tmp_path: Path, mod
     code = """
 import json, emotion
 analyzer = emotion.load("bundled")
-spoken, typed = analyzer.analyze(audio="tests/media/glad.flac"), analyzer.analyze("I am glad")
+spoken, typed = analyzer.analyze(audio="tests/data/glad.flac"), analyzer.analyze("I am glad")
 print(json.dumps([sorted(spoken.modalities), spoken.warnings, sorted(typed.modalities), analyzer.status()["transcript"]]))
 analyzer.close()"""
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=MEDIA.parent.parent, env=environment, check=True
-    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
     spoken, warnings, typed, status = json.loads(out.stdout)
     assert (spoken, typed) == (["speech"], ["text"])
     assert any(reason in warning for warning in warnings)

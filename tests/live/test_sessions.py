@@ -22,8 +22,7 @@ from emotion.live.sessions import Sessions
 from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving import transcription
 from emotion.sound import SAMPLE_RATE
-
-from .clips import ASTRONAUT, GLAD, blazeface
+from tests.clips import ASTRONAUT, GLAD, blazeface
 
 WAIT_S = 30  # for another thread, on a busy machine
 

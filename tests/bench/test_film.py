@@ -9,8 +9,7 @@ import pytest
 from emotion import media
 from emotion.bench import film
 from emotion.sound import SAMPLE_RATE
-
-from .clips import ASTRONAUT, GLAD
+from tests.clips import ASTRONAUT, GLAD
 
 
 def test_a_film_of_a_portrait_and_a_voice(tmp_path, monkeypatch, glad):
