@@ -40,6 +40,7 @@ POLARITIES = tuple(
 EMOTIONS_SHARE = 0.3  # of the loss of the 28 emotions, which teach the encoder more than seven labels can
 
 VOCABULARY = 12_800  # entries of 768 bytes: the largest tensor stays under 10 MB
+LAYERS = 6  # of the pretrained encoder
 COMMON = 6_000  # of them the commonest of the original vocabulary, whether or not the training texts have them
 
 # Stand-ins for the [NAME] of GoEmotions: a name must decide nothing, so each meets all labels alike.
@@ -161,11 +162,11 @@ on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank corr
 {export.with_interval(*evaluation.rank_correlation(mood(evaluation.predict(model, rated)), rated))} ({command.format("emobank")})."""
 
 
-def begun(examples: list[Example]) -> tuple[TextNetwork, Tokenizer]:
+def begun(examples: list[Example], layers: int = LAYERS) -> tuple[TextNetwork, Tokenizer]:
     """The pretrained network with new heads, and the tokenizer of the entries that the examples need most."""
     weights, tokenizer = starting_point()
     tokenizer, before = prune(tokenizer, [e.item for e in examples])
-    return starting_network(weights, before), tokenizer
+    return starting_network(weights, before, layers), tokenizer
 
 
 def starting_point() -> tuple[dict[str, torch.Tensor], Tokenizer]:
@@ -198,22 +199,35 @@ def prune(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tokenizer, list[int]]
     return Tokenizer.from_str(json.dumps(spec)), before
 
 
-def starting_network(weights: dict[str, torch.Tensor], before: list[int]) -> TextNetwork:
-    """A TextNetwork with the pretrained encoder, cut to the kept vocabulary and to MAX_TOKENS positions; the head is new."""
-    network = TextNetwork(len(before))
+def starting_network(weights: dict[str, torch.Tensor], before: list[int], layers: int = LAYERS) -> TextNetwork:
+    """A TextNetwork with the pretrained encoder, cut to the kept vocabulary and to MAX_TOKENS positions; the head is new.
+
+    Of a multiple of LAYERS each pretrained layer stands as many times one after the other (stacking, Gong et al. 2019).
+    """
+    network, times = TextNetwork(len(before), layers=layers), layers // LAYERS
     cut = {
         name: tensor for name, tensor in weights.items() if not name.startswith("pooler") and not name.endswith("position_ids")
     }
     cut["embeddings.word_embeddings.weight"] = cut["embeddings.word_embeddings.weight"][before]
     cut["embeddings.position_embeddings.weight"] = cut["embeddings.position_embeddings.weight"][:MAX_TOKENS]
-    network.encoder.load_state_dict(cut)
+    stacked: dict[str, torch.Tensor] = {}
+    for name in [name for name in cut if name.startswith("encoder.layer.")]:
+        head, number, tail = re.fullmatch(r"(encoder\.layer\.)(\d+)(\..+)", name).groups()
+        tensor = cut.pop(name)
+        stacked |= {f"{head}{int(number) * times + copy}{tail}": tensor for copy in range(times)}
+    network.encoder.load_state_dict(cut | stacked)
     return network
+
+
+def named(text: str, rng: np.random.Generator) -> str:
+    """The text with a name and a religion where it has only their places."""
+    text = re.sub(r"\[NAME\]", lambda _: rng.choice(NAMES), text)
+    return re.sub(r"\[RELIGION\]", lambda _: rng.choice(RELIGIONS), text)
 
 
 def vary(text: str, rng: np.random.Generator) -> str:
     """One way in which the text might have come: half of the time without punctuation."""
-    text = re.sub(r"\[NAME\]", lambda _: rng.choice(NAMES), text)
-    text = re.sub(r"\[RELIGION\]", lambda _: rng.choice(RELIGIONS), text)
+    text = named(text, rng)
     if rng.random() < 0.5:
         text = re.sub(r"[^\w\s']", " ", text)
     return text

@@ -14,7 +14,7 @@ import numpy as np
 import emotion
 from emotion.environment import SOURCES
 from emotion.readings import InputError
-from emotion.training import datasets, evaluation, export, metrics
+from emotion.training import datasets, evaluation, export, metrics, spoken_sentences
 from emotion.training.datasets import Example
 from emotion.training.experiments import table
 
@@ -40,6 +40,13 @@ def calibration(recogniser: Any, sets: dict[str, list[Example]]) -> list[dict[st
         error = export.with_interval(metrics.calibration_error(probabilities, truth), spread)
         rows.append({"part": name, "n": len(examples)} | cells | {"ECE": error})
     return rows
+
+
+def figures(recogniser: Any) -> str:
+    """Markdown tables of a text recogniser: the spoken sentences by category, its misses among them, and ``calibration``."""
+    answered = spoken_sentences.answers(recogniser, spoken_sentences.sentences())
+    rows = [spoken_sentences.by_category(answered), spoken_sentences.misses(answered)]
+    return "\n\n".join(map(table, [*rows, calibration(recogniser, parts(export.data_file("text")))]))
 
 
 def main(argv: list[str] | None = None) -> int:

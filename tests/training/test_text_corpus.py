@@ -84,7 +84,7 @@ def test_nothing_held_out_is_trained_on_in_another_spelling():
 
 def corpus_folder(tmp_path):
     folder = tmp_path / "text"
-    for name in text_corpus.TABLES:
+    for name in datasets.TABLES:
         rows = [(str(i), f"{name} sentence number {i} says this", "joy", "happy", 4.4, f"g{i // 2}", name) for i in range(80)]
         table(folder / f"{name}.csv", HEADER, rows)
     for part in ("train", "dev"):
@@ -107,6 +107,10 @@ def test_the_corpus_keeps_groups_and_texts_on_one_side(tmp_path):
     assert {text.set_of(e) for e in held} >= {"empathetic", "dailydialog", "goemotions"}
     assert {text_corpus.words(e.item) for e in chosen}.isdisjoint(text_corpus.words(e.item) for e in [*held, *dev])
     assert sum(e.group == "phrases" for e in chosen) == len(phrases.examples())
+    more = text_corpus.corpus(folder, unlabelled=True)
+    assert [e.id for e in more[1]] == [e.id for e in held]
+    assert [e.item for e in more[0] if text_corpus.is_known(e)] == [e.item for e in chosen]
+    assert {e.group.split("-")[0] for e in more[0] if not text_corpus.is_known(e)} == {"carer"}
 
 
 def test_the_held_out_tenth_is_a_split_of_its_own(tmp_path, capsys):
