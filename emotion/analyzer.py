@@ -1,16 +1,15 @@
 """Runs the modalities side by side and assembles the Analysis."""
 
-import contextlib
 import functools
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from emotion import media, timeline
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
-from emotion.readings import Analysis, Frame, InputError, Media, Reading, TextReading, Transcript
+from emotion.readings import Analysis, Frame, InputError, Media, Reading, Transcript
 from emotion.serving import transcription, weights
 from emotion.serving.loaders import load
 from emotion.serving.slots import Fetcher, Serving, Slot
@@ -34,6 +33,42 @@ TRANSCRIPT_RATE = 2.0
 NOT_ENGLISH = "This does not sound like English, and no other language can be written down here: the words are left out."
 
 Progress = Callable[[float, str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Generic[T]):
+    """What a model gave back: a ``value``, None where it found nothing; which model it was, what is to be said of it, how long it took."""
+
+    value: T | None
+    serving: Serving
+    notes: tuple[str, ...] = ()
+    ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A model that did not answer: what is to be said of it, and how long it took."""
+
+    notes: tuple[str, ...]
+    ms: float = 0.0
+    value: None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """What one branch of an analysis came to: the answers of the models that it asked, by their roles, and what follows from them."""
+
+    answers: Mapping[str, Answer[Any] | Failure]
+    reading: Reading | None
+    absence: str  # why there is no reading, where every model answered
+    transcript: Transcript | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        said = tuple(note for answer in self.answers.values() for note in answer.notes)
+        failed = any(isinstance(answer, Failure) for answer in self.answers.values())
+        return said if failed or self.reading is not None else (*said, self.absence)
 
 
 @dataclass(frozen=True)
@@ -125,11 +160,9 @@ class Analyzer:
 
         Raises InputError, before any model loads, for input that cannot be decoded or breaks a limit of ``emotion.media``.
         """
-        clock = _Clock()
         request = self._request(text, audio, video, image, transcribe, language)
-        job = _Job(self, request, clock, progress or (lambda share, stage: None))
-        with clock.measure("total"):
-            return job.run()
+        analysis, ms = _timed(_Job(self, request, progress or (lambda share, stage: None)).run)
+        return replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
 
     def with_weights(self, analysis: Analysis, weights: Mapping[str, float]) -> Analysis:
         """The same readings, fused by other weights. Instant."""
@@ -138,29 +171,25 @@ class Analyzer:
 
     def with_text(self, analysis: Analysis, text: str, weights: Mapping[str, float] | None = None) -> Analysis:
         """The same analysis with a typed or corrected text: only the text model and the fusion run. Blank text takes it away."""
-        text = _checked_text(text)
-        reading, serving, notes = None, None, ()
-        if text:
-            reading, serving, notes = self.read_by("text", self.serving("text"), lambda model: model.read(text))
+        words = _checked_text(text)
+        answer = self.read_by("text", self.serving("text"), lambda model: model.read(words)) if words else None
+        reading = answer.value if answer else None
         others = {name: r for name, r in analysis.modalities.items() if name != "text"}
         spans = (replace(s, modalities={n: p for n, p in s.modalities.items() if n != "text"}) for s in analysis.timeline)
         changed = replace(
             analysis,
             modalities=_ordered({**others, "text": reading} if reading else others),
-            transcript=Transcript(text, 1.0, "typed") if text else None,
+            transcript=Transcript(words, 1.0, "typed") if words else None,
             timeline=tuple(span for span in spans if span.modalities),
-            models=analysis.models | {"text": serving.choice.info} if reading else analysis.models,
-            notes=analysis.notes + notes,
+            models=analysis.models | ({"text": answer.serving.choice.info} if answer and reading else {}),
+            notes=analysis.notes + (answer.notes if answer else ()),
         )
         return self.with_weights(changed, weights or self.weights)
 
-    def read_by(self, role: str, serving: Serving, read: Callable[[Any], Any]) -> tuple[Any, Serving, tuple[str, ...]]:
-        """What the model of a role reads, which one that was, and what to say of it.
-
-        Where one that others run does not answer, it is the one that needs no network.
-        """
+    def read_by(self, role: str, serving: Serving, read: Callable[[Any], T | None]) -> Answer[T]:
+        """What the model of a role reads. Where one that others run does not answer, it is the one that needs no network."""
         try:
-            return read(serving.model), serving, ()
+            return Answer(read(serving.model), serving)
         except Exception as e:
             spare = self.slots[role].spare() if serving.choice.source == "remote" else None
             if spare is None:
@@ -168,7 +197,7 @@ class Analyzer:
             log.warning("%s: %s: %s", role, serving.choice.name, e)
             why = f": {e}" if isinstance(e, InputError) else "."
             note = f"Reading the {_PLAIN[role]} fell to {spare.choice.name}, as {serving.choice.name} gave no answer{why}"
-            return read(spare.model), spare, (note,)
+            return Answer(read(spare.model), spare, (note,))
 
     def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
         """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past its limit."""
@@ -212,19 +241,19 @@ class Analyzer:
 
 
 class _Job:
-    """One analysis: its branches, what they found and what went wrong."""
+    """One analysis. Its branches run side by side, and each gives back what it came to."""
 
-    def __init__(self, analyzer: Analyzer, request: _Request, clock: "_Clock", progress: Progress):
-        self.analyzer, self.request, self.clock, self.progress = analyzer, request, clock, progress
-        self.notes: list[str] = []
-        self.transcript: Transcript | None = None
-        self.using = {role: slot.now() for role, slot in analyzer.slots.items()}  # none changes within one analysis
+    def __init__(self, analyzer: Analyzer, request: _Request, progress: Progress):
+        self.analyzer, self.request, self.progress = analyzer, request, progress
+        at_first = {role: slot.now() for role, slot in analyzer.slots.items()}
+        # None changes within one analysis; one that is not loaded yet is loaded when it is asked for.
+        self.serving = functools.cache(lambda role: at_first[role] or analyzer.serving(role))
 
     def run(self) -> Analysis:
         request = self.request
         self.progress(0.05, "reading the file")
         sound, pictures = request.sound and request.sound(), request.pictures and request.pictures()
-        branches: dict[str, Callable[[], Reading | None]] = {}
+        branches: dict[str, Callable[[], Branch]] = {}
         if request.text is not None or request.speaks:
             branches["text"] = lambda: self._text(sound)
         if sound is not None:
@@ -233,54 +262,67 @@ class _Job:
             branches["face"] = lambda: self._face(pictures)
         with ThreadPoolExecutor(max_workers=len(branches) or 1) as pool:
             running = {name: pool.submit(branch) for name, branch in branches.items()}
-            with self.clock.measure("media"):
-                decoded = self._decoded(sound, pictures)
-            readings = self._gather(running)
-        return self._assembled(readings, decoded)
+            decoded, ms = _timed(lambda: self._decoded(sound, pictures))
+            found = {}
+            for name, future in running.items():
+                found[name] = future.result()
+                self.progress(0.1 + 0.85 * len(found) / len(running), f"{_PLAIN[name]} read")
+        return self._assembled(found, decoded, ms)
 
-    def _serving(self, role: str) -> Serving:
-        self.using[role] = self.using[role] or self.analyzer.serving(role)
-        return self.using[role]
+    def _ask(self, branch: str, role: str, read: Callable[[Any], T | None], needs: Future | None = None) -> Answer[T] | Failure:
+        """What the model of a role reads, once what it ``needs`` is decoded. Where that fails, a note that the ``branch`` is left out."""
+        start = time.perf_counter()
+        answer: Answer[T] | Failure
+        try:
+            if needs is not None:
+                needs.result()
+            start = time.perf_counter()
+            answer = self.analyzer.read_by(role, self.serving(role), read)
+        except Exception as e:
+            log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
+            kind = "took too long" if isinstance(e, TimeoutError) else "failed"
+            reason = f": {e}" if isinstance(e, InputError) else ""
+            answer = Failure((f"Reading the {_PLAIN[branch]} {kind} and was left out{reason}",))
+        return replace(answer, ms=(time.perf_counter() - start) * 1000.0)
 
-    def _read(self, role: str, read: Callable[[Any], Any]) -> Any:
-        """As of ``Analyzer.read_by``, timed, and remembered for the answer."""
-        with self.clock.measure(role):
-            reading, self.using[role], notes = self.analyzer.read_by(role, self._serving(role), read)
-        self.notes.extend(notes)
-        return reading
+    def _text(self, sound: Future | None) -> Branch:
+        """Typed words are read; without any, those in the sound are written down first."""
+        if self.request.text is not None or sound is None:
+            return self._read_words({}, Transcript(self.request.text or "", 1.0, "typed"), "The text holds no word.")
+        language = self.request.language
+        heard = self._ask("text", "transcript", lambda engine: self._transcribed(sound.result(), engine), sound)
+        said = heard.value
+        if said is None:
+            absence = f"Speech in the language {language!r} cannot be written down here, only English: the words are left out."
+            return Branch({"transcript": heard}, None, absence)
+        absence = NOT_ENGLISH if said.foreign else "No words were recognised in the sound."
+        return self._read_words({"transcript": heard}, said, absence)
 
-    def _text(self, sound: Future | None) -> TextReading | None:
-        request, segments = self.request, ()
-        if request.text is not None:
-            self.transcript = Transcript(request.text, 1.0, "typed")
-        else:
-            engine = self._serving("transcript").model
-            if not transcription.speaks(request.language, engine):
-                self.notes.append(
-                    f"Speech in the language {request.language!r} cannot be written down here, only English: the words are left out."
-                )
-                return None
-            samples = sound.result()
-            self.transcript = self._read(
-                "transcript", lambda engine: self.analyzer.transcribed(samples, request.language, engine)
-            )
-            if self.transcript is None or not self.transcript.text:
-                return None
-            segments = self.transcript.segments
-        said = self.transcript
-        return self._read("text", lambda model: model.read(said.text, said.reliability, segments))
+    def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], said: Transcript, absence: str) -> Branch:
+        if not said.text:
+            return Branch(answers, None, absence, said)
+        answer = self._ask("text", "text", lambda model: model.read(said.text, said.reliability, said.segments))
+        return Branch({**answers, "text": answer}, answer.value, absence, said)
 
-    def _speech(self, sound: Future) -> Reading | None:
-        samples = sound.result()
-        return self._read("speech", lambda model: model.read(samples))
+    def _transcribed(self, samples: np.ndarray, engine: str | None) -> Transcript | None:
+        """None where the engine does not know the language: no worker is asked then."""
+        language = self.request.language
+        return self.analyzer.transcribed(samples, language, engine) if transcription.speaks(language, engine) else None
 
-    def _face(self, pictures: Future) -> Reading | None:
-        frames, detector = _frames(pictures), self._serving("detector").model
-        return self._read("face", lambda model: model.read(frames, detector))
+    def _speech(self, sound: Future) -> Branch:
+        answer = self._ask("speech", "speech", lambda model: model.read(sound.result()), sound)
+        return Branch({"speech": answer}, answer.value, "No voice was heard in the sound.")
+
+    def _face(self, pictures: Future) -> Branch:
+        answer = self._ask("face", "face", lambda model: model.read(_frames(pictures), self.serving("detector").model), pictures)
+        where = "picture" if self.request.still else "video"
+        return Branch({"face": answer}, answer.value, f"No face was found in the {where}.")
 
     def _decoded(self, sound: Future | None, pictures: Future | None) -> Media:
         """Both results. What libav chokes on mid-way costs a video only the half of it that failed."""
-        failures, samples, frames = [], None, ()
+        failures: list[Exception] = []
+        samples: np.ndarray | None = None
+        frames: tuple[Frame, ...] = ()
         for name, future in (("sound", sound), ("pictures", pictures)):
             if future is None:
                 continue
@@ -297,54 +339,31 @@ class _Job:
         seconds += [frames[-1].time] if frames and not self.request.still else []
         return Media(samples, frames, max(seconds, default=None))
 
-    def _gather(self, running: dict[str, Future]) -> dict[str, Reading]:
-        readings = {}
-        for done, (name, future) in enumerate(running.items(), start=1):
-            try:
-                reading = future.result()
-            except Exception as e:
-                log.warning("the %s branch failed: %s", name, e, exc_info=None if isinstance(e, InputError) else e)
-                kind = "took too long" if isinstance(e, TimeoutError) else "failed"
-                reason = f": {e}" if isinstance(e, InputError) else ""
-                self.notes.append(f"Reading the {_PLAIN[name]} {kind} and was left out{reason}")
-            else:
-                if reading is not None:
-                    readings[name] = reading
-                else:
-                    self._note_absence(name)
-            self.progress(0.1 + 0.85 * done / len(running), f"{_PLAIN[name]} read")
-        return readings
-
-    def _note_absence(self, name: str) -> None:
-        if name == "speech":
-            self.notes.append("No voice was heard in the sound.")
-        elif name == "face":
-            self.notes.append(f"No face was found in the {'picture' if self.request.still else 'video'}.")
-        elif self.request.text is not None:
-            self.notes.append("The text holds no word.")
-        elif self.transcript is not None:
-            self.notes.append(NOT_ENGLISH if self.transcript.foreign else "No words were recognised in the sound.")
-
-    def _assembled(self, readings: dict[str, Reading], decoded: Media) -> Analysis:
+    def _assembled(self, branches: Mapping[str, Branch], decoded: Media, decoding_ms: float) -> Analysis:
+        answers = {role: answer for branch in branches.values() for role, answer in branch.answers.items()}
+        readings = {name: branch.reading for name, branch in branches.items() if branch.reading is not None}
+        transcript = branches["text"].transcript if "text" in branches else None
+        notes = [note for branch in branches.values() for note in branch.notes]
         if not readings:
-            self.notes.append("There was nothing to read a mood from: no text, no voice and no face.")
-        used = {name: self.using[name].choice for name in readings}
+            notes.append("There was nothing to read a mood from: no text, no voice and no face.")
+        served = {role: answer.serving for role, answer in answers.items() if isinstance(answer, Answer)}
+        used = {name: served[name].choice for name in readings}
         models = {name: choice.info for name, choice in used.items()}
         if "face" in readings:
-            models["detector"] = self.using["detector"].choice.info
-        if self.transcript is not None and self.transcript.engine != "typed":
+            models["detector"] = self.serving("detector").choice.info
+        if transcript is not None and "transcript" in served:
             # The confidence of the package's engine was measured; Whisper's is what the model believes itself.
-            serving = self.using["transcript"]
-            models["transcript"] = replace(serving.choice.info, calibrated=serving.model is None)
+            engine = served["transcript"]
+            models["transcript"] = replace(engine.choice.info, calibrated=engine.model is None)
         fusion_weights = {name: self.analyzer.weight_of(name, choice) for name, choice in used.items()}
         analysis = Analysis(
             fusion=fuse(readings, fusion_weights),
             modalities=_ordered(readings),
             duration=decoded.duration,
-            transcript=self.transcript,
+            transcript=transcript,
             timeline=timeline.spans(readings, decoded.duration),
-            notes=tuple(self.notes),
-            timings_ms=self.clock.timings_ms,  # the total is added when the clock stops
+            notes=tuple(notes),
+            timings_ms={"media": decoding_ms} | {role: answer.ms for role, answer in answers.items()},
             models=models,
             media=decoded,
         )
@@ -354,19 +373,10 @@ class _Job:
 _PLAIN = {"text": "words", "speech": "voice", "face": "face", "transcript": "speech"}
 
 
-class _Clock:
-    """Milliseconds of each stage."""
-
-    def __init__(self):
-        self.timings_ms: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.timings_ms[stage] = (time.perf_counter() - start) * 1000.0
+def _timed(function: Callable[[], T]) -> tuple[T, float]:
+    """What a function returns, and how many milliseconds it took."""
+    start = time.perf_counter()
+    return function(), (time.perf_counter() - start) * 1000.0
 
 
 def _checked_text(text: str | None) -> str | None:

@@ -236,6 +236,14 @@ def test_one_modality_that_fails_leaves_the_others(analyzer, video, monkeypatch)
     assert set(analysis.modalities) == {"face"} and any("voice failed" in warning for warning in analysis.warnings)
 
 
+def test_words_that_cannot_be_read_are_still_written_down(analyzer, monkeypatch):
+    monkeypatch.setattr(analyzer.text, "read", lambda *_: 1 / 0)
+    analysis = analyzer.analyze(audio=GLAD)
+    assert set(analysis.modalities) == {"speech"} and "wonderful" in analysis.transcript.text
+    assert len(analysis.warnings) == 1 and "words failed" in analysis.warnings[0]
+    assert {"transcript", "text"} <= set(analysis.timings_ms) and set(analysis.models) == {"speech", "transcript"}
+
+
 def test_speech_to_text_past_its_limit_leaves_the_others(analyzer, video, monkeypatch):
     monkeypatch.setattr(analyzer_module, "TRANSCRIPT_TIMEOUT_S", 0.05)
     monkeypatch.setattr(analyzer_module, "TRANSCRIPT_RATE", 0.0)

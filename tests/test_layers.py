@@ -96,6 +96,18 @@ def test_no_imports_go_in_circles(graph):
         visit(module)
 
 
+def test_what_a_module_marks_as_its_own_stays_there():
+    used = []
+    for file in (*modules().values(), ROOT.parent / "app.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = (
+                [node.attr] if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "os") else []
+            )
+            names += [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            used += [f"{file.name}:{node.lineno} {name}" for name in names if name.startswith("_") and not name.endswith("__")]
+    assert not used
+
+
 def test_each_loader_is_a_class_of_its_module():
     for module, name in LOADERS.values():
         assert isinstance(getattr(importlib.import_module(module), name), type)

@@ -15,16 +15,22 @@ import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from multiprocessing import connection, parent_process, spawn
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from loky.backend import get_context
 from pebble import ProcessFuture, ProcessPool
 
 from emotion.readings import InputError
 from emotion.serving.shared_memory import Place, SharedMemory, dumps
 
 log = logging.getLogger(__name__)
+
+# A fresh interpreter that leaves the caller's ``__main__`` alone. multiprocessing's own would run it a second time, to unpickle functions
+# of it: the app with all that it imports, and a script without a main guard would start workers that start workers.
+_CONTEXT = get_context("loky")
+# Workers are given the first end of a pipe. The second is this process's alone, so that they see it close when this process ends.
+_PARENT, _ALIVE = _CONTEXT.Pipe(duplex=False)
 
 MAX_WORKERS = 2  # sound and frames of one video, or the recordings of two visitors; more would only share the same few cores
 MAX_TASKS = 500  # a worker is then replaced, which bounds what leaks in libraries written in C can add up to
@@ -110,7 +116,7 @@ class Workers:
             self._pool = None
         if self._pool is None:
             warmers = pickle.dumps(self._warmers)  # bytes: their modules are imported by _prepare, not before it
-            self._pool = ProcessPool(self._max_workers, self._max_tasks, _prepare, (warmers,), _Context())
+            self._pool = ProcessPool(self._max_workers, self._max_tasks, _prepare, (warmers, _PARENT), _CONTEXT)
             _ = self._pool.active  # starts the processes
         return self._pool
 
@@ -184,11 +190,11 @@ class _Outcome(Future):
 # --- in the worker
 
 
-def _prepare(warmers: bytes) -> None:
-    """Called in each new worker before its first task."""
+def _prepare(warmers: bytes, parent: Connection) -> None:
+    """Called in each new worker before its first task. ``parent``: a pipe that closes when the parent ends."""
     # pebble's handler would wait for C code to come back to Python before the worker ends; the default ends it at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(OOM_SCORE)
     os.environ["OMP_NUM_THREADS"] = "1"  # several workers share the machine with the networks
@@ -203,9 +209,9 @@ def _prepare(warmers: bytes) -> None:
             log.warning("A worker could not be warmed by %s: %s", function.__qualname__, e, exc_info=None if known else e)
 
 
-def _die_with_parent() -> None:
-    """An idle worker sees the pipe of a dead parent close; a busy one would stay for as long as its task takes, or for ever."""
-    connection.wait([parent_process().sentinel])
+def _die_with(parent: Connection) -> None:
+    """An idle worker sees pebble's pipe of a dead parent close; a busy one would stay for as long as its task takes, or for ever."""
+    wait([parent])
     os._exit(1)
 
 
@@ -245,36 +251,6 @@ def _pickled_error(error: BaseException) -> bytes:
     return pickle.dumps((None, WorkerError(f"{type(error).__name__}: {error}")))
 
 
-# --- starting a worker
-
-
-class _Process(SpawnProcess):
-    """A spawned process that does not run the caller's script a second time, as multiprocessing does to unpickle functions of it.
-
-    The app would be imported with all it shows, and a script without a main guard would start workers that start workers.
-    """
-
-    @staticmethod
-    def _Popen(process: SpawnProcess) -> Any:
-        with _launching:
-            spawn.get_preparation_data = _preparation_data
-            try:
-                return SpawnProcess._Popen(process)
-            finally:
-                spawn.get_preparation_data = _all_preparation_data
-
-
-class _Context(SpawnContext):
-    Process = _Process
-
-
-def _preparation_data(name: str) -> dict[str, Any]:
-    data = _all_preparation_data(name)
-    return {key: value for key, value in data.items() if not key.startswith("init_main")}
-
-
-_all_preparation_data = spawn.get_preparation_data
-_launching = threading.Lock()
 _instances: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
