@@ -78,7 +78,7 @@ def test_nothing_held_out_is_trained_on_in_another_spelling():
         said("I don't know Ross...", "dailydialog-1"),
         said("Then ask him.", "dailydialog-1"),
     ]
-    left = [e.group for e in text_corpus.apart(chosen, held)]
+    left = [e.group for e in text_corpus.apart(chosen, [e.item for e in held])]
     assert left == ["xed-2", "xed-3", "emorynlp-s1e1c2", "dailydialog-1"]
 
 
@@ -111,6 +111,12 @@ def test_the_corpus_keeps_groups_and_texts_on_one_side(tmp_path):
     assert [e.id for e in more[1]] == [e.id for e in held]
     assert [e.item for e in more[0] if text_corpus.is_known(e)] == [e.item for e in chosen]
     assert {e.group.split("-")[0] for e in more[0] if not text_corpus.is_known(e)} == {"carer"}
+
+
+def test_the_nearest_text_shares_most_words():
+    texts = ["Nobody came to my party!", "nobody came", "It rained"]
+    (most, nearest), (least, none) = text_corpus.nearest(["nobody came to the party", "xylophone"], texts)
+    assert (nearest, most) == ("nobody came to my party", pytest.approx(0.8)) and (least, none) == (0.0, "")
 
 
 def test_the_held_out_tenth_is_a_split_of_its_own(tmp_path, capsys):
