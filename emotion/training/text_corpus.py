@@ -107,7 +107,8 @@ def sizes() -> list[dict[str, Any]]:
 def _set_of(example: Example) -> str:
     if example.group == "phrases":
         return "sentences from parts"
-    return text.set_of(example) if example.group.count("-") or example.emotions else "emobank"
+    rated = example.group == example.id and not example.emotions  # each sentence of EmoBank is its own group
+    return "emobank" if rated else text.set_of(example)
 
 
 def near() -> list[dict[str, Any]]:
