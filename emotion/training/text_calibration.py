@@ -20,7 +20,7 @@ from emotion.training.experiments import table
 
 SETS = ("goemotions", "meld", "isear", "dailydialog", "empathetic", "emorynlp", "xed")
 DEVELOPED = ("goemotions", "meld")  # have an official dev part
-COLUMNS = ("accuracy", "macro_f1", "weighted_f1")
+COLUMNS = ("accuracy", "macro_f1", "weighted_f1", "ece")
 
 
 def parts(folder: Path) -> dict[str, list[Example]]:
@@ -30,15 +30,17 @@ def parts(folder: Path) -> dict[str, list[Example]]:
 
 
 def calibration(recogniser: Any, sets: dict[str, list[Example]]) -> list[dict[str, Any]]:
-    """Figures of each set, with the interval of its calibration error."""
+    """Figures of each set and their intervals."""
     rows = []
     for name, examples in sets.items():
         probabilities, truth = evaluation.predict(recogniser, examples), np.array([e.label for e in examples])
         groups = [e.group for e in examples]
-        spread = metrics.interval(lambda some, p=probabilities, t=truth: metrics.calibration_error(p[some], t[some]), groups)
-        cells = {column: export.cell(column, probabilities, truth, groups) for column in COLUMNS}
-        error = export.with_interval(metrics.calibration_error(probabilities, truth), spread)
-        rows.append({"part": name, "n": len(examples)} | cells | {"ECE": error})
+        figures, spreads = metrics.report(probabilities, truth), metrics.intervals(probabilities, truth, groups)
+        spreads["ece"] = metrics.interval(
+            lambda some, p=probabilities, t=truth: metrics.calibration_error(p[some], t[some]), groups
+        ).tolist()
+        cells = {column: export.with_interval(figures[column], spreads[column]) for column in COLUMNS}
+        rows.append({"part": name, "n": len(examples)} | cells)
     return rows
 
 

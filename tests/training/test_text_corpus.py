@@ -149,7 +149,7 @@ def test_calibration_is_told_of_each_part(tmp_path):
     rows = {
         row["part"]: row for row in text_calibration.calibration(Sure(), {n: parts[n] for n in ("meld, dev", "xed, held out")})
     }
-    assert rows["meld, dev"]["n"] == 60 and all(row["ECE"] == "0.000 (0.000-0.000)" for row in rows.values())
+    assert rows["meld, dev"]["n"] == 60 and all(row["ece"] == "0.000 (0.000-0.000)" for row in rows.values())
     assert set(parts) >= {"goemotions, held out", "meld, held out", "dailydialog, held out", "empathetic, held out"}
 
 
