@@ -99,7 +99,8 @@ class Teacher:
 
     def logits(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Of the labels (n, 7) and of the emotions (n, 28), of the first stretch of each text."""
-        return text.logits(self.network, self.tokenizer, list(texts))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training_loop.fast_bfloat16()):
+            return text.logits(self.network, self.tokenizer, list(texts))
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities (n, 7), not calibrated."""
