@@ -16,7 +16,7 @@ from emotion.serving.slots import Serving
 from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import MAX_STRETCHES
 from emotion.text.recogniser import MAX_WORDS
-from tests.clips import ASTRONAUT, GLAD, spoken_video
+from tests.clips import ASTRONAUT, GLAD
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,6 @@ def analyzer():
     with_models = emotion.load("bundled")
     yield with_models
     with_models.close()
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return spoken_video(tmp_path_factory.mktemp("clips") / "spoken.mp4")
 
 
 @pytest.fixture(scope="module")

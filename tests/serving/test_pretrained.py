@@ -42,7 +42,7 @@ from emotion.training import evaluation
 from emotion.training.datasets import Example
 from tests import published
 from tests.clips import blazeface
-from tests.speech.test_prosody import voice
+from tests.sounds import voice
 
 
 def choice(folder, loader="transformers", **known):

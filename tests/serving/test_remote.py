@@ -21,7 +21,7 @@ from emotion.serving import remote, transcription
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.remote import BELIEF, RemoteError
 from tests.clips import blazeface
-from tests.speech.test_prosody import voice
+from tests.sounds import voice
 
 TOKEN = "hf_" + "notarealtokenbutasecret"
 EIGHT = {

@@ -30,7 +30,7 @@ from emotion.training import (
     text,
     training_loop,
 )
-from tests.speech.test_prosody import voice
+from tests.sounds import voice
 
 
 def sound_bytes(samples, rate=16_000, form="FLAC"):

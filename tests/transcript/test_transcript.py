@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from packaging.requirements import Requirement
+from rapidfuzz.distance import Levenshtein
 from scipy.signal import chirp
 
 from emotion.readings import InputError, Segment, Transcript
@@ -124,26 +125,24 @@ def test_a_recording_is_written_down_as_heard_with_its_times(spoken: np.ndarray)
     assert 0.3 < result.confidence < 1
 
 
-def test_the_first_call_of_a_process_writes_what_the_tenth_does() -> None:
+def test_each_of_the_first_ten_calls_of_a_process_writes_what_was_said() -> None:
     """The library's own first call put an "Oh." before this recording."""
     code = """
 import soundfile
 from emotion.serving import transcription
 glad = soundfile.read("tests/data/glad.flac", dtype="float32")[0]
-texts = [transcription.transcribe(glad).text for _ in range(10)]
-print(texts[0], len(set(texts)))"""
+print(*{transcription.transcribe(glad).text for _ in range(10)}, sep="\\n")"""
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert out.stdout.strip() == "Oh, what a wonderful day. I am so happy to see you all again. 1"
+    assert out.stdout.strip() == "Oh, what a wonderful day. I am so happy to see you all again."
 
 
-def test_words_do_not_depend_on_what_was_heard_before(spoken: np.ndarray) -> None:
-    """The library's voice detector has a memory that all transcribers of a process share: ends move by a frame or two, 64 ms."""
-    before = transcribe(spoken)
+def test_words_are_heard_whatever_was_heard_before(spoken: np.ndarray) -> None:
+    """The library's voice detector has a memory that all transcribers of a process share, which moves a line's times a little."""
     for sound in (noise(0, -20), noise(1, -40, 30_000), spoken[:20_000], SPEECHLESS["siren"]):
         transcribe(sound.astype(np.float32))
-        after = transcribe(spoken)
-        assert after.text == before.text
-        assert np.allclose([s.end for s in after.segments], [s.end for s in before.segments], atol=0.1)
+        first, second = transcribe(spoken).segments
+        assert (plain(first.text), plain(second.text)) == (FIRST, SECOND)
+        assert 0 <= first.start < 1.5 < first.end < second.start < 3.5 < second.end <= len(spoken) / SAMPLE_RATE
 
 
 def test_long_recordings_are_heard_to_their_end(spoken: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +151,7 @@ def test_long_recordings_are_heard_to_their_end(spoken: np.ndarray, monkeypatch:
     long = np.concatenate([part for _ in range(4) for part in (spoken, pause)])
     monkeypatch.setattr(moonshine, "PIECE_S", 16.7)
     result = transcribe(long)
-    assert training.word_errors(f"{FIRST} {SECOND} ".split() * 4, plain(result.text).split()) <= 1
+    assert Levenshtein.distance(f"{FIRST} {SECOND} ".split() * 4, plain(result.text).split()) <= 1
     assert all(a.end <= b.start for a, b in itertools.pairwise(result.segments))
     assert 3 * 6 < result.segments[-1].start < result.segments[-1].end <= len(long) / SAMPLE_RATE
 
@@ -218,8 +217,8 @@ def test_english_is_not_taken_for_another_language(spoken: np.ndarray) -> None:
         assert result.confidence > 0.5
 
 
-def test_a_draft_has_the_same_words(spoken: np.ndarray) -> None:
-    assert transcription.draft(spoken).text == transcribe(spoken).text
+def test_a_draft_has_the_words_too(spoken: np.ndarray) -> None:
+    assert plain(transcription.draft(spoken).text) == f"{FIRST} {SECOND}"
 
 
 def test_only_english_is_written_down(spoken: np.ndarray) -> None:
@@ -268,21 +267,6 @@ analyzer.close()"""
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("said", "heard", "errors"),
-    (
-        ("a b c", "a b c", 0),
-        ("a b c", "", 3),
-        ("a b c", "a c", 1),
-        ("a b c", "a x b c", 1),
-        ("a b c", "c b a", 2),
-        ("a", "b c d", 3),
-    ),
-)
-def test_word_errors(said: str, heard: str, errors: int) -> None:
-    assert moonshine.word_errors(said.split(), heard.split()) == errors
 
 
 def attempt(
