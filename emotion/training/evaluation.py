@@ -12,10 +12,11 @@ from emotion.checkpoint import Choice
 from emotion.labels import MODALITIES
 from emotion.messages import InputError
 from emotion.mood import mood
-from emotion.training import datasets, metrics
+from emotion.training import datasets, metrics, training_loop
 from emotion.training.datasets import Example
 
 BATCH = 64
+HELD_OUT = "held-out"  # the split that is the tenth which training holds out of a set, by a hash of its groups
 
 
 def evaluate(
@@ -27,7 +28,10 @@ def evaluate(
     With ``out_of_fold`` the probabilities are those that cross-validation stored beside the weights; every clip must have one.
     """
     assert modality in MODALITIES
-    examples = datasets.load(modality, dataset, path, split)
+    if split == HELD_OUT:
+        examples = held_out(datasets.load(modality, dataset, path, "train"))
+    else:
+        examples = datasets.load(modality, dataset, path, split)
     analyzer = emotion.load(source)
     serving = analyzer.serving(modality)
     if out_of_fold:
@@ -41,7 +45,8 @@ def evaluate(
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
     if dataset == "goemotions" and hasattr(serving.model, "shows"):
-        rows = list(datasets.goemotions_rows(datasets.Source(path), split))
+        rows = list(datasets.goemotions_rows(datasets.Source(path), "train" if split == HELD_OUT else split))
+        rows = held_out(rows) if split == HELD_OUT else rows
         figure, intervals["macro_f1_multilabel"] = multilabel(serving.model, rows)
         head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
     medians = {}
@@ -50,6 +55,14 @@ def evaluate(
         name = emotion.LABELS[label]
         medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[rows], [examples[i].group for i in rows])
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": medians, "intervals": intervals}
+
+
+def held_out(examples: list[Example]) -> list[Example]:
+    """Of the rows of a training part, those that training holds out. Raises InputError where that is none."""
+    held = training_loop.split(examples)[1]
+    if not held:
+        raise InputError("none_held_out", rows=len(examples))
+    return held
 
 
 def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
