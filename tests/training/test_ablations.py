@@ -130,7 +130,6 @@ def test_table_of_the_mood(monkeypatch):
     rated = {"wow what a surprise": 4.0, "the meeting starts at ten": 3.0, "i am so happy": 4.8, "he died and i am alone": 1.2}
     examples = [Example(words, words, -1, words, valence=value) for words, value in rated.items()]
     monkeypatch.setattr(text, "examples_of", lambda folder: ([], [*examples, Example("a", "a", 1, "a")]))
-    monkeypatch.setattr(metrics, "RESAMPLES", 20)
     rows = ablations.tried_mood()
     assert [row["valence of surprise"] for row in rows] == ["0 (shipped)", "-0.4", "-0.2", "-0.1", "0.1", "0.2", "0.4", "0.6"]
     assert {row["n"] for row in rows} == {4}

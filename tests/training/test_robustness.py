@@ -9,7 +9,7 @@ from emotion.labels import LABELS
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import SpeechRecogniser
-from emotion.training import datasets, export, fusion, protocols, robustness, speech
+from emotion.training import datasets, export, fusion, metrics, protocols, robustness, speech
 from emotion.training.datasets import Example
 from tests.sounds import spoken, voice
 
@@ -86,7 +86,8 @@ def test_other_protocols_read_whom_they_have_not_heard(few):
         assert figure == "{0} ({0}-{0})".format(figure.split()[0])
 
 
-def test_a_condition_by_hand():
+def test_a_condition_by_hand(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 200)
     labels, actors = np.tile(np.arange(7), 20), np.repeat([f"actor {i}" for i in range(20)], 7)
     guess, whole = labels.copy(), np.ones(140, bool)
     guess[(labels == 5) & (np.arange(140) < 70)] = 4  # half of the actors, when sad, are taken for neutral

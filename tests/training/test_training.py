@@ -196,7 +196,8 @@ def test_figures_by_hand():
     assert metrics.report(p, truth, restrict=True)["accuracy"] == 0.5  # sad is no longer there, and the rest is a tie for angry
 
 
-def test_an_interval_covers_what_chance_would_give():
+def test_an_interval_covers_what_chance_would_give(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 1000)
     rng = np.random.default_rng(0)
     values = rng.normal(2.0, 1.0, 400)
     low, high = metrics.interval(lambda rows: values[rows].mean(), range(400))
@@ -217,7 +218,8 @@ def test_intervals_lie_around_the_figures():
         assert low < found[name] < high and 0.03 < high - low < 0.12
 
 
-def test_rows_of_several_things_vary_with_each_of_them():
+def test_rows_of_several_things_vary_with_each_of_them(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 1000)
     rng = np.random.default_rng(0)
     speakers, pictures = rng.integers(0, 10, 2000), rng.integers(0, 400, 2000)
     value = rng.standard_normal(10)[speakers] + 0.1 * rng.standard_normal(2000)
