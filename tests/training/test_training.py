@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from emotion import cli
-from emotion.face.recogniser import FaceCommittee
+from emotion.face.recogniser import FaceEnsemble
 from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.readings import InputError
@@ -420,14 +420,14 @@ def test_folds_by_writer_never_split_one():
     assert set(folds.values()) == set(range(protocols.ISEAR_FOLDS))
 
 
-def test_a_folded_face_committee_gives_the_same_answers():
-    committee = FaceCommittee().train()
+def test_a_folded_face_ensemble_gives_the_same_answers():
+    ensemble = FaceEnsemble().train()
     faces = torch.randn(16, 1, 48, 48)
     for _ in range(3):
-        committee.evidence(faces)  # fills the running means and variances
-    committee.eval()
+        ensemble.evidence(faces)  # fills the running means and variances
+    ensemble.eval()
     with torch.inference_mode():
-        before = committee.evidence(faces)
-        after = committee.folded().evidence(faces)
+        before = ensemble.evidence(faces)
+        after = ensemble.folded().evidence(faces)
     torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
-    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in committee.modules())
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in ensemble.modules())
