@@ -8,9 +8,10 @@ import numpy as np
 from emotion.media import limits
 from emotion.media.containers import container_of, decoded, packets, pictures_of, start_of
 from emotion.media.files import name_of, opened
-from emotion.media.limits import too_long
+from emotion.media.limits import check_duration
 from emotion.media.pictures import fitted
-from emotion.readings import Frame, InputError
+from emotion.messages import InputError
+from emotion.readings import Frame
 
 
 def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
@@ -26,11 +27,10 @@ def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
     with opened(path) as file:
         with container_of(file, name) as container:
             if pictures_of(container) is None:
-                raise InputError(f"{name} has no video track.")
+                raise InputError("no_video_track", file=name)
             times, keys = _packet_times(container)
         end = max(times, default=0.0)
-        if end > limits.MAX_DURATION_S:
-            raise too_long(name, end)
+        check_duration(name, end, pictures=True)
         interval = max(1 / limits.FRAME_RATE, end / (limits.MAX_FRAMES - 0.5))  # so that the last frame still has a slot
         firsts = {_slot(time, interval): time for time in sorted(times, reverse=True)}
         if {_slot(time, interval) for time in keys} == firsts.keys():
@@ -43,7 +43,7 @@ def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
         with container_of(file, name) as container:
             frames = _sampled(container, interval, wanted, skip)
     if not frames:
-        raise InputError(f"{name} has a video track, but no frame can be decoded from it.")
+        raise InputError("video_not_decodable", file=name)
     return frames
 
 

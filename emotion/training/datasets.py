@@ -18,17 +18,19 @@ import soundfile
 
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS, to_label
 from emotion.media import decode_audio, from_samples
-from emotion.readings import InputError
+from emotion.messages import InputError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".webm")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PARTS = ("train", "dev", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
     """``item``: a text, samples (n,) at 16 kHz, or a uint8 image; ``label`` an index into LABELS, -1 where there is none.
 
-    ``valence`` is a human rating from 1 to 5, where the set has one; ``emotions`` the indices into GOEMOTIONS of all that a row was given.
+    ``valence`` is a rating from 1 to 5, by people or by what an emotion without a counterpart means, where the set has one; ``emotions``
+    the indices into GOEMOTIONS of all that a row was given; ``labels`` those into LABELS where a row was given several.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Example:
     group: str
     valence: float | None = None
     emotions: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
 
 
 class Source:
@@ -45,7 +48,7 @@ class Source:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         if not self.path.exists():
-            raise InputError(f"There is no data set at {self.path}.")
+            raise InputError("dataset_not_found", path=self.path)
         self._zip = zipfile.ZipFile(self.path) if zipfile.is_zipfile(self.path) else None
 
     def names(self) -> list[str]:
@@ -63,7 +66,7 @@ class Source:
                 return self._zip.read(name)
             return (self.path if self.path.is_file() else self.path / name).read_bytes()
         except (KeyError, OSError) as e:
-            raise InputError(f"{self.path} has no file {name} that can be read.") from e
+            raise InputError("dataset_without_file", path=self.path, file=name) from e
 
 
 def load(modality: str, dataset: str, path: str | Path, split: str | None = None) -> list[Example]:
@@ -75,12 +78,13 @@ def load(modality: str, dataset: str, path: str | Path, split: str | None = None
     try:
         loader = DATASETS[modality][dataset]
     except KeyError:
-        known = ", ".join(DATASETS.get(modality, ()))
-        raise InputError(f"There is no {modality} data set named {dataset!r}; there are: {known}.") from None
+        known = tuple(DATASETS.get(modality, ()))
+        raise InputError("dataset_unknown", modality=modality, dataset=dataset, known=known) from None
     examples = list(loader(Source(path), split))
     if not examples:
-        part = f" in its part {split!r}" if split else " outside of 'train' (name a part with --split)"
-        raise InputError(f"{path} holds no labelled example in the layout of {dataset}{part}.")
+        if split:
+            raise InputError("dataset_without_part", path=path, dataset=dataset, split=split)
+        raise InputError("dataset_without_examples", path=path, dataset=dataset)
     return examples
 
 
@@ -147,7 +151,7 @@ def _ferplus(source: Source, split: str | None) -> Iterator[Example]:
 def _grey(data: bytes) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None:
-        raise InputError("A picture of the data set cannot be decoded.")
+        raise InputError("dataset_picture_damaged")
     return image
 
 
@@ -200,6 +204,41 @@ def _emobank(source: Source, split: str | None) -> Iterator[Example]:
                 yield Example(row["id"], row["text"], -1, row["id"], valence=float(row["V"]))
 
 
+# Sets with one table of their own columns: id, text, emotion, label (of the seven, or none), valence, speaker_or_dialogue, source.
+TABLES = ("empathetic", "dailydialog", "emorynlp", "xed", "carer")
+
+
+def table_rows(source: Source, name: str, split: str | None) -> Iterator[Example]:
+    """Every row of one of TABLES; those without a label have -1, and the ``labels`` or the ``valence`` of their emotion.
+
+    A file without a part in its name, or in that of its folder, belongs to every part.
+    """
+    for file in _table_files(source, name, split):
+        for row in csv.DictReader(io.StringIO(source.read(file).decode("utf-8"))):
+            label, group = to_label(row["label"]), f"{name}-{row['speaker_or_dialogue']}"
+            named = filter(None, map(to_label, row["emotion"].split(",")))
+            several = () if label else tuple(sorted(LABELS.index(one) for one in named))
+            rated = float(row["valence"]) if row["valence"] and not label and not several else None
+            yield Example(row["id"], row["text"], LABELS.index(label) if label else -1, group, rated, labels=several)
+
+
+def _table_files(source: Source, name: str, split: str | None) -> list[str]:
+    if source.path.is_file() and not zipfile.is_zipfile(source.path):
+        return source.names()
+    chosen = []
+    for file in source.names():
+        path = PurePosixPath(file)
+        first, _, part = path.stem.partition("_")
+        part = part.partition("_")[0] or path.parent.name
+        if first == name and path.suffix == ".csv" and (part not in PARTS or _wanted(part, split)):
+            chosen.append(file)
+    return chosen
+
+
+def _table(name: str) -> Callable[[Source, str | None], Iterator[Example]]:
+    return lambda source, split: (example for example in table_rows(source, name, split) if example.label >= 0)
+
+
 def _text_files(source: Source, prefix: str, suffix: str, split: str | None, whole_file: bool = False) -> list[str]:
     """A file named outright is taken as it is; in a folder the part stands in the name: ``meld_dev_sent_emo.csv``."""
     if source.path.is_file() and not zipfile.is_zipfile(source.path):
@@ -234,6 +273,7 @@ DATASETS: dict[str, dict[str, Callable[[Source, str | None], Iterator[Example]]]
         "meld": _meld,
         "isear": _isear,
         "emobank": _emobank,
+        **{name: _table(name) for name in TABLES},
         "folder": _folder((".txt",), lambda source, name: source.read(name).decode("utf-8").strip()),
     },
     "speech": {"ravdess": _ravdess, "emodb": _emodb, "folder": _folder(AUDIO_SUFFIXES, _any_sound)},

@@ -8,13 +8,15 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import emotion
+from emotion.checkpoint import Choice
 from emotion.labels import MODALITIES
+from emotion.messages import InputError
 from emotion.mood import mood
-from emotion.readings import InputError
-from emotion.training import datasets, metrics
+from emotion.training import datasets, metrics, training_loop
 from emotion.training.datasets import Example
 
 BATCH = 64
+HELD_OUT = "held-out"  # the split that is the tenth which training holds out of a set, by a hash of its groups
 
 
 def evaluate(
@@ -27,13 +29,14 @@ def evaluate(
     beside the weights; every clip must have one.
     """
     assert modality in MODALITIES
-    examples = datasets.load(modality, dataset, path, split)
+    if split == HELD_OUT:
+        examples = held_out(datasets.load(modality, dataset, path, "train"))
+    else:
+        examples = datasets.load(modality, dataset, path, split)
     analyzer = emotion.load(source)
     serving = analyzer.serving(modality)
-    if out_of_fold and serving.choice.path is None:
-        raise InputError("The model in use stores no out-of-fold probabilities: it is run elsewhere.")
     if out_of_fold:
-        probabilities = _stored(serving.choice.path / "oof.json", examples)
+        probabilities = _stored(serving.choice, examples)
     else:
         probabilities = predict(serving.model, examples)
     head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": serving.choice.info.to_dict()}
@@ -43,7 +46,8 @@ def evaluate(
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
     if dataset == "goemotions" and hasattr(serving.model, "shows"):
-        rows = list(datasets.goemotions_rows(datasets.Source(path), split))
+        rows = list(datasets.goemotions_rows(datasets.Source(path), "train" if split == HELD_OUT else split))
+        rows = held_out(rows) if split == HELD_OUT else rows
         figure, intervals["macro_f1_multilabel"] = multilabel(serving.model, rows)
         head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
     medians = {}
@@ -52,6 +56,14 @@ def evaluate(
         name = emotion.LABELS[label]
         medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[rows], [examples[i].group for i in rows])
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": medians, "intervals": intervals}
+
+
+def held_out(examples: list[Example]) -> list[Example]:
+    """Of the rows of a training part, those that training holds out. Raises InputError where that is none."""
+    held = training_loop.split(examples)[1]
+    if not held:
+        raise InputError("none_held_out", rows=len(examples))
+    return held
 
 
 def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
@@ -81,12 +93,12 @@ def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float
     return round(float(np.median(moods)), 3), metrics.interval(lambda rows: np.median(moods[rows]), groups).tolist()
 
 
-def _stored(file, examples: list[Example]) -> np.ndarray:
-    try:
-        stored = json.loads(file.read_text("utf-8"))["probabilities"]
-    except OSError as e:
-        raise InputError(f"The model in use stores no out-of-fold probabilities: {file.name} is missing.") from e
+def _stored(choice: Choice, examples: list[Example]) -> np.ndarray:
+    file = choice.path and choice.path / "oof.json"
+    if file is None or not file.is_file():
+        raise InputError("oof_missing", model=choice.name)
+    stored = json.loads(file.read_text("utf-8"))["probabilities"]
     missing = [e.id for e in examples if e.id not in stored]
     if missing:
-        raise InputError(f"{len(missing)} of {len(examples)} clips have no out-of-fold probabilities, {missing[0]} for one.")
+        raise InputError("oof_incomplete", count=len(missing), clips=len(examples), clip=missing[0])
     return np.array([stored[e.id] for e in examples], np.float32)

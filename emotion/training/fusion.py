@@ -17,7 +17,8 @@ from emotion import figures
 from emotion.analyzer import Analyzer
 from emotion.checkpoint import Choice
 from emotion.labels import LABELS, MODALITIES, to_label
-from emotion.readings import HEARD, InputError
+from emotion.messages import InputError
+from emotion.readings import HEARD
 from emotion.serving import weights, weights_editing
 from emotion.speech import prosody
 from emotion.speech.reader import voice_reliability
@@ -83,7 +84,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     weights with the same recall those nearest to the ones in use are taken.
     """
     if epochs is not None:
-        raise InputError("train fusion takes no --epochs: it searches all weights in steps of a twentieth.")
+        raise InputError("fusion_epochs")
     if dataset is not None:
         return _train_on(dataset, out or Path("emotion-fusion"))
     analyzer = emotion.load("bundled")
@@ -99,7 +100,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
 def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     name, path = dataset
     if name != "pairs":
-        raise InputError(f"train fusion takes --dataset pairs FILE.csv, with the columns {', '.join(COLUMNS)}, not {name!r}.")
+        raise InputError("fusion_dataset", dataset=name, known=COLUMNS)
     analyzer = emotion.load()
     pairs = own_pairs(analyzer, Path(path))
     usual = tuple(analyzer.weights[name] for name in MODALITIES)
@@ -289,14 +290,14 @@ def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError(f"{file} cannot be read as CSV: {e}") from e
+        raise InputError("csv_unreadable", file=file, reason=e) from e
     if not rows or not set(COLUMNS) <= set(rows[0]):
-        raise InputError(f"{file} must have the columns {', '.join(COLUMNS)} and at least one row.")
+        raise InputError("csv_columns", file=file, known=COLUMNS)
     found = []
     for number, row in enumerate(rows, start=2):
         label = to_label(row["label"] or "")
         if label is None:
-            raise InputError(f"{file}, line {number}: {row['label']!r} is none of {', '.join(LABELS)}.")
+            raise InputError("csv_label", file=file, line=number, label=row["label"], known=LABELS)
         media = {kind: file.parent / row[kind] for kind in ("audio", "video") if row[kind]}
         try:
             readings = analyzer.analyze(row["text"] or None, **media).modalities
@@ -312,5 +313,5 @@ def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
         if len(found) % 10 == 0:
             log.info("%d of %d rows read", len(found), len(rows))
     if not found:
-        raise InputError(f"{file} holds no row that could be read.")
+        raise InputError("csv_without_rows", file=file)
     return Pairs(*(np.array(column) for column in zip(*found, strict=True)))

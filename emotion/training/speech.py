@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
+from emotion.messages import InputError
 from emotion.mood import mood
-from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 from emotion.speech import noise, prosody
@@ -67,20 +67,20 @@ by the decision-directed estimate, Ephraim & Malah 1984).
 
 No speaker is on both sides of a fold, and no fold chooses an epoch. Settings were compared on actors 17-20 (the convolutional
 network; actors 5-16 and EmoDB in training) and on actors 13-20 (the others; actors 1-12 and EmoDB in training), so the last two
-folds have been seen by whoever chose them; that the encoder's second layer says most was seen on all folds. On actors 13-20 (n
-= 480, intervals over the eight actors; `python -m emotion.training.ablations speech`) one network over the encoder's second
+folds have been seen by whoever chose them; that the encoder's second layer says most was seen on all folds. On actors 13-20
+(n = 480, intervals over the eight actors; `python -m emotion.training.ablations speech`) one network over the encoder's second
 layer has UAR 0.709 (0.657-0.760). Beside it, pair by pair: the ensemble -0.004 (-0.021 to +0.009; over all folds it is ahead,
 0.751 for 0.736), the first layer's states too -0.037 (-0.080 to -0.002), no augmentation -0.060 (-0.086 to -0.034), calm as a
 class of its own -0.004 (-0.031 to +0.022); a support vector machine on the mean and standard deviation of the first, second and
 third layer's states -0.243, -0.026 and -0.123. Taking out noise was chosen on the same actors, EmoDB also looked at; out of
-fold, white noise 10 dB under the voice takes 0.067 of the UAR with the noise left in and 0.038 with it taken out (`python -m
-emotion.training.robustness speech`).
+fold, white noise 10 dB under the voice takes 0.067 of the UAR with the noise left in and 0.038 with it taken out
+(`python -m emotion.training.robustness speech`).
 
 Other protocols, the same recipe (`python -m emotion.training.protocols speech`): RAVDESS clips split 80/20 at random before any
 augmentation, which shares the actors and is there only to compare with those who report it, UAR 0.894 (0.856-0.927; n = 256).
 Trained on RAVDESS alone and tested on EmoDB, German: UAR 0.591 (0.505-0.655) over its six labels (n = 350), 0.451 (0.363-0.521)
 with all seven to choose from, 0.630 (0.564-0.681) over angry, happy, neutral and sad (n = 266). Other architectures and other
-conditions stand in the project's README.""",
+conditions stand in docs/evaluation.md.""",
     data="""
 RAVDESS speech, actors 1-20 (Livingstone & Russo 2018), calm counted as neutral; EmoDB, 8 speakers (Burkhardt et al. 2005),
 without boredom. Cross-validation trains on the other 16 actors and EmoDB and tests on 4 actors, fold = (actor - 1) // 4; the
@@ -169,7 +169,7 @@ def pretrained_weights() -> dict[str, Tensor]:
     """
     package = find_spec("resemblyzer")
     if package is None or not package.submodule_search_locations:
-        raise InputError("The speaker encoder comes with the package resemblyzer: pip install --no-deps resemblyzer==0.1.4")
+        raise InputError("speaker_encoder_missing")
     file = Path(package.submodule_search_locations[0]) / "pretrained.pt"
     return torch.load(file, map_location="cpu", weights_only=True)["model_state"]
 

@@ -11,13 +11,14 @@ from gradio_client.exceptions import AppError
 
 from emotion import LABELS, Analysis
 from emotion.media import MAX_FILE_BYTES
+from emotion.messages import Message
 from tests.clips import MEDIA
 from tests.page.calls import call, post, upload
 from tests.running import App
 
 ENDPOINTS = {"/analyze_text", "/analyze_audio", "/analyze_video", "/analyze_image", "/fuse"}
 KEYS = {"mood", "label", "probabilities", "agreement", "mixed", "duration", "modalities", "transcript", "timeline"}
-KEYS |= {"warnings", "timings_ms", "models"}
+KEYS |= {"warnings", "codes", "timings_ms", "models"}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_input_errors_reach_the_client_as_sentences(app, client, tmp_path):
 def test_an_empty_text_is_a_normal_result(client):
     result = client.predict("   ", api_name="/analyze_text")
     assert result["mood"] is None
-    assert result["warnings"]
+    assert [Message.from_dict(code).say() for code in result["codes"]] == result["warnings"] != []
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", {"path": "/etc/hostname"}, ["/etc/hostname"], None, 7])

@@ -76,7 +76,7 @@ def test_the_browser_fuses_as_the_package_does(browser):
         assert found["shares"] == pytest.approx(expected.shares, abs=1e-6)
         assert [found["probabilities"][label] for label in LABELS] == pytest.approx(expected.probabilities, abs=1e-6)
         assert (found["label"], found["mixed"]) == (expected.label, expected.mixed)
-        assert found["equalised"] == bool(expected.warnings)
+        assert found["equalised"] == bool(expected.notes)
 
 
 def test_the_browser_answers_and_refuses_where_the_package_does(browser):

@@ -9,6 +9,7 @@ import pytest
 
 from emotion.analyzer import Analyzer
 from emotion.labels import LABELS, MODALITIES
+from emotion.messages import Message
 from emotion.page import examples, settings, wording
 from emotion.page.history import Entry, History
 from emotion.page.texts import Say
@@ -462,7 +463,7 @@ def test_a_german_browser_is_spoken_to_in_german(open_page, german, tmp_path):
     assert "kein Einblick in Gefühle" in report.locator("body").inner_text()
     assert why(page, glad, "de") in report.locator(".answer p").inner_text()
     report.close()
-    assert Say("de")("said_no_word") in taken(page, unread, "report")  # the package's own sentence
+    assert Message("no_word").say("de") in taken(page, unread, "report")  # the package's own sentence
 
 
 # --- the link

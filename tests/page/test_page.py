@@ -16,8 +16,10 @@ from scipy.signal import correlate, resample_poly
 
 from emotion.labels import mood_word
 from emotion.media import decode_audio
+from emotion.messages import Message
 from emotion.page import examples, frames, temporary, texts, wording
 from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
+from emotion.serving.slots import State, Status
 from emotion.serving.weights import ROLES, ROOT
 from emotion.sound import SAMPLE_RATE
 from tests.clips import MEDIA
@@ -438,7 +440,7 @@ def test_frames_shown_are_few_and_spread_over_the_film():
 
 
 def test_what_came_from_outside_is_escaped():
-    fusion = Fusion(None, None, None, None, False, {}, ("<script>bad()</script>.wav is odd",))
+    fusion = Fusion(None, None, None, None, False, {}, (Message("file_empty", {"file": "<script>bad()</script>.wav"}),))
     assert "<script>" not in wording.headline(ENGLISH, Analysis(fusion, {}))
 
 
@@ -451,17 +453,25 @@ def test_shares_say_weight_reliability_and_part():
 
 
 def test_the_line_about_the_models_says_what_is_missing_and_why():
-    ready = dict.fromkeys(ROLES, "ready")
+    ready = dict.fromkeys(ROLES, Status(State.READY))
     assert not re.sub("<.*?>", "", wording.models_line(ENGLISH, ready))
-    said = wording.models_line(
-        ENGLISH,
-        ready
-        | {"text": "downloading 43%", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"},
-    )
-    assert "words (downloading 43%)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
-    assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said and "speech to text" not in said.lower()
-    assert "answers come without (broken)" in wording.models_line(ENGLISH, ready | {"speech": "failed: broken"})
-    assert wording.is_loading("downloading") and not wording.is_loading("bundled: loading failed")
+    no_hub = (Message("hub_unreachable"),)
+    status = ready | {
+        "text": Status(State.DOWNLOADING, 0.43),
+        "face": Status(State.BUNDLED, reason=no_hub),
+        "detector": Status(State.BUNDLED, reason=no_hub),
+        "speech": Status(State.REMOTE, model="a <service>"),
+    }
+    said = wording.models_line(ENGLISH, status)
+    assert "words (downloading 43%)" in said and "speech to text" not in said.lower()
+    assert "Face and finding the face: read by what comes with the app (the Hub cannot be reached)" in said
+    assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said
+    german = wording.models_line(texts.Say("de"), status)
+    assert "wird heruntergeladen, 43\u00a0%" in german and "(der Hub ist nicht erreichbar)" in german
+    failed = Status(State.FAILED, reason=(Message("hub_off"), Message("model_without_tokenizer", {"model": "own"})))
+    said = wording.models_line(ENGLISH, ready | {"speech": failed})
+    assert "answers come without (the Hub is switched off (HF_HUB_OFFLINE); own has no tokenizer.json)" in said
+    assert [state for state in State if Status(state).passing] == [State.WAITING, State.LOADING, State.DOWNLOADING]
 
 
 def test_models_and_method_are_explained_with_their_figures(open_page):

@@ -11,9 +11,10 @@ import emotion
 from emotion import cli, figures
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
+from emotion.messages import InputError
 from emotion.page.method import search_names
 from emotion.page.texts import Say
-from emotion.readings import InputError, Reading
+from emotion.readings import Reading
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from emotion.training import fusion
 from emotion.training.fusion import GRID, Pairs

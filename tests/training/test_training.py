@@ -16,7 +16,7 @@ from emotion import cli
 from emotion.face.recogniser import FaceEnsemble
 from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.training import (
     datasets,
     evaluation,

@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 from rapidfuzz.distance import Levenshtein
 from scipy.signal import chirp
 
-from emotion.readings import InputError, Segment, Transcript
+from emotion.messages import InputError
+from emotion.readings import Segment, Transcript
 from emotion.serving import transcription
 from emotion.serving.transcription import transcribe
 from emotion.serving.weights import ROOT
@@ -238,9 +239,9 @@ def test_a_spawned_worker_transcribes_without_torch(spoken: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("module", "reason"),
     (
-        (None, "is not installed"),
-        ("raise OSError('libmoonshine.so: version GLIBC_2.34 not found')", "does not run here; it needs Linux with glibc 2.34"),
-        ("", "brings no model"),
+        (None, "package_missing"),
+        ("raise OSError('libmoonshine.so: version GLIBC_2.34 not found')", "package_does_not_run"),
+        ("", "package_without_model"),
     ),
 )
 def test_where_moonshine_does_not_run_the_words_are_left_out(tmp_path: Path, module: str | None, reason: str) -> None:
@@ -256,14 +257,15 @@ def test_where_moonshine_does_not_run_the_words_are_left_out(tmp_path: Path, mod
 import json, emotion
 analyzer = emotion.load("bundled")
 spoken, typed = analyzer.analyze(audio="tests/data/glad.flac"), analyzer.analyze("I am glad")
-print(json.dumps([sorted(spoken.modalities), spoken.warnings, sorted(typed.modalities), analyzer.status()["transcript"]]))
+codes = [message.fields["why"].fields["why"][0].code for message in spoken.codes]
+status = analyzer.status()["transcript"]
+print(json.dumps([sorted(spoken.modalities), codes, sorted(typed.modalities), status.state, status.reason[0].code]))
 analyzer.close()"""
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
-    spoken, warnings, typed, status = json.loads(out.stdout)
+    spoken, codes, typed, state, told = json.loads(out.stdout)
     assert (spoken, typed) == (["speech"], ["text"])
-    assert any(reason in warning for warning in warnings)
-    assert reason in status
+    assert codes == [reason] and (state, told) == ("failed", reason)
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
@@ -398,5 +400,5 @@ def test_what_is_no_whisper_is_refused(whisper_folder: str, tmp_path: Path) -> N
     (folders["broken"] / "model.safetensors").write_bytes(b"not at all")
     (folders["other sizes"] / "model.safetensors").write_bytes((Path(whisper_folder) / "model.safetensors").read_bytes())
     for folder in folders.values():
-        with pytest.raises(InputError, match="but a 'bert'" if folder.name == "bert" else "holds no Whisper model"):
+        with pytest.raises(InputError, match="but a bert" if folder.name == "bert" else "holds no Whisper model"):
             whisper.load_whisper(str(folder))
