@@ -66,7 +66,7 @@ class FaceNetwork(nn.Module):
         return torch.einsum("nchw,lc->nlhw", maps, last.weight) + last.bias[:, None, None]
 
 
-class FaceCommittee(nn.Module):
+class FaceEnsemble(nn.Module):
     """FaceNetworks, alike but for the seed that they were trained from: the mean of their logits."""
 
     def __init__(self, members: int = 2):
@@ -74,17 +74,17 @@ class FaceCommittee(nn.Module):
         self.members = nn.ModuleList(FaceNetwork() for _ in range(members))
 
     @classmethod
-    def load(cls, folder: Path) -> "FaceCommittee":
-        """The committee of a model folder, in evaluation mode."""
-        committee = cls(**config(folder)["network"])
-        fill(committee, tensors(folder), folder)
-        return committee.to(memory_format=torch.channels_last).eval()
+    def load(cls, folder: Path) -> "FaceEnsemble":
+        """The ensemble of a model folder, in evaluation mode."""
+        ensemble = cls(**config(folder)["network"])
+        fill(ensemble, tensors(folder), folder)
+        return ensemble.to(memory_format=torch.channels_last).eval()
 
     def evidence(self, faces: Tensor) -> Tensor:
         """As of FaceNetwork, the mean over the members."""
         return torch.stack([member.evidence(faces) for member in self.members]).mean(dim=0)
 
-    def folded(self) -> "FaceCommittee":
+    def folded(self) -> "FaceEnsemble":
         """Itself, with each normalisation multiplied into the convolution before it: the same answers, a tenth sooner."""
         for member in self.members:
             layers: list[nn.Module] = []
@@ -98,24 +98,24 @@ class FaceCommittee(nn.Module):
 
 
 @torch.inference_mode()
-def plain_evidence(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+def plain_evidence(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Evidence (n, 7, 6, 6) of standardised faces (n, 1, 48, 48)."""
-    return torch.cat([committee.evidence(part) for part in faces.split(BATCH)]).numpy()
+    return torch.cat([ensemble.evidence(part) for part in faces.split(BATCH)]).numpy()
 
 
 @torch.inference_mode()
-def mirrored_evidence(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+def mirrored_evidence(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Mean evidence (n, 7, 6, 6) of standardised faces (n, 1, 48, 48) and their mirror images, as in the former."""
     parts = []
     for part in faces.split(BATCH):
-        plain, mirrored = committee.evidence(torch.cat([part, part.flip(3)])).chunk(2)
+        plain, mirrored = ensemble.evidence(torch.cat([part, part.flip(3)])).chunk(2)
         parts.append((plain + mirrored.flip(3)).numpy() / 2)
     return np.concatenate(parts)
 
 
-def mirrored_logits(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+def mirrored_logits(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Mean logits (n, 7) of standardised faces (n, 1, 48, 48) and their mirror images."""
-    return mirrored_evidence(committee, faces).mean(axis=(2, 3))
+    return mirrored_evidence(ensemble, faces).mean(axis=(2, 3))
 
 
 def regions(evidence: np.ndarray, label: int) -> np.ndarray:
@@ -132,13 +132,13 @@ class FaceRecogniser(FaceReader):
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
-        self.committee = FaceCommittee.load(choice.path).folded()
+        self.ensemble = FaceEnsemble.load(choice.path).folded()
 
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
-        return mirrored_logits(self.committee, preprocess(crops))
+        return mirrored_logits(self.ensemble, preprocess(crops))
 
     def see(self, frames: Sequence[Frame], sightings: Sequence[Sighting]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
         evidence_of = mirrored_evidence if len(sightings) <= MIRRORED else plain_evidence
-        evidence = evidence_of(self.committee, preprocess([sighting.crop for sighting in sightings]))
+        evidence = evidence_of(self.ensemble, preprocess([sighting.crop for sighting in sightings]))
         logits = evidence.mean(axis=(2, 3))
         return logits, [regions(maps, int(scores.argmax())) for maps, scores in zip(evidence, logits, strict=True)]
