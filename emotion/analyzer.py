@@ -203,7 +203,7 @@ class Analyzer:
         """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past its limit."""
         return self.written(transcription.transcribe, samples, language, engine)
 
-    def written(self, function: Callable[..., Any], samples: np.ndarray, *arguments: Any) -> Any:
+    def written(self, function: Callable[..., T], samples: np.ndarray, *arguments: Any) -> T:
         """Speech to text by a ``function`` of ``emotion.serving.transcription``, in a worker process. Raises TimeoutError past its limit."""
         limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
         return self.workers.submit(function, samples, *arguments, timeout=limit).result()

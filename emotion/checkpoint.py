@@ -46,6 +46,13 @@ class Choice:
     unlisted: tuple[str, ...] = ()
 
     @property
+    def local(self) -> Path:
+        """The folder of its files. Raises ValueError for a package, and for what was not fetched."""
+        if self.path is None:
+            raise ValueError(f"{self.name} has no folder here")
+        return self.path
+
+    @property
     def info(self) -> ModelInfo:
         return ModelInfo(self.source, self.name, self.revision, self.temperature is not None)
 
@@ -80,7 +87,7 @@ def fill(network: "Module", state: dict[str, "Tensor"], folder: Path) -> None:
 
 def model_file(choice: Choice, suffix: str) -> Path:
     """The one file of a choice's folder with a suffix. Raises InputError where there is none, or several, or a pointer in its place."""
-    files = sorted(choice.path.glob(f"*{suffix}"))
+    files = sorted(choice.local.glob(f"*{suffix}"))
     if len(files) != 1:
         names = ", ".join(file.name for file in files) or "none"
         raise InputError(f"{choice.name} must come as one {suffix} file; found: {names}.")
@@ -94,7 +101,7 @@ def model_file(choice: Choice, suffix: str) -> Path:
 def config(folder: Path) -> dict[str, Any]:
     """The config.json of a folder of our own models. Raises InputError when it cannot be read or names other labels."""
     try:
-        content = json.loads((folder / "config.json").read_text("utf-8"))
+        content: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
         labels = tuple(content["labels"])
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise InputError(f"{folder / 'config.json'} cannot be read: {e}") from e

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from emotion.labels import LABELS, MODALITIES
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.readings import Fusion, InputError, Reading
 
 # How strongly disagreement about the mood pulls toward 3: at 0.5 the fused mood still never falls when a part's mood rises.
@@ -20,7 +20,8 @@ def calibrate(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Softmax of logits (..., 7) over a temperature > 0 (Guo et al. 2017), float32."""
     scaled = np.asarray(logits, np.float64) / temperature
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
+    probabilities: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities.astype(np.float32)
 
 
 def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusion:
@@ -37,10 +38,10 @@ def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusio
     share = np.array([shares[name] for name in readings])
     parts = np.stack([np.asarray(reading.probabilities, np.float64) for reading in readings.values()])  # (m, 7)
     fused = share @ parts
-    moods = mood(parts)
-    spread = math.sqrt(max(0.0, float(share @ np.square(moods - share @ moods))))
+    felt = moods(parts)
+    spread = math.sqrt(max(0.0, float(share @ np.square(felt - share @ felt))))
     return Fusion(
-        mood=pulled_mood(moods, share),
+        mood=pulled_mood(felt, share),
         label=LABELS[int(fused.argmax())],
         probabilities=(fused / fused.sum()).astype(np.float32),
         agreement=agreement(parts, share),

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -26,6 +27,7 @@ from emotion.face.recogniser import preprocess
 from emotion.sound import SAMPLE_RATE
 
 SECONDS = 10  # of the clip that is made
+T = TypeVar("T")
 PLAIN, BRANCHES = "plain decoding", ("text", "voice", "face")
 
 
@@ -97,7 +99,7 @@ def _models(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
 def _alone(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     """What is timed alone: plain decoding, each half of the decoding in a worker, and each branch."""
 
-    def decoded(function: Callable) -> object:
+    def decoded(function: Callable[[str], T]) -> T:
         return analyzer.workers.submit(function, clip, timeout=MEDIA_TIMEOUT_S).result()
 
     def words() -> object:

@@ -243,8 +243,8 @@ class LiveSession:
         time, jpeg = picture
         image = media.decode_image(jpeg).image
         sighting = self._follower.see(Frame(time, image), self._model("detector"))
-        seen = None if sighting is None else self._model("face").look(Frame(time, image), sighting)
-        self._views.append(_View(time, sighting, seen))
+        seen = None if sighting is None else (sighting, self._model("face").look(Frame(time, image), sighting))
+        self._views.append(_View(time, seen))
         while self._views[0].time < time - FACE_S:
             self._views.popleft()
         reading = _face_reading(self._views)
@@ -324,17 +324,16 @@ class _Phrase:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """What one picture showed."""
+    """What one picture showed: a face and its probabilities, or none."""
 
     time: float
-    sighting: Sighting | None
-    probabilities: np.ndarray | None
+    seen: tuple[Sighting, np.ndarray] | None
 
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
     """Mono samples as float32 within [-1, 1]."""
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(32767)
+        return np.divide(samples, 32767, dtype=np.float32)
     return np.nan_to_num(np.clip(samples, -1, 1)).astype(np.float32)
 
 
@@ -353,15 +352,13 @@ def _frames(pictures: Sequence[tuple[float, bytes]]) -> list[Frame]:
 
 def _face_reading(views: Sequence[_View]) -> FaceReading | None:
     """The mean of the pictures that show the face, by how clearly they do; the reliability counts the others, too."""
-    shown = [view for view in views if view.sighting is not None]
-    weight = np.array([view.sighting.weight for view in shown])
+    shown = [view.seen for view in views if view.seen is not None]
+    weight = np.array([sighting.weight for sighting, _ in shown])
     if not weight.any():
         return None
     share = weight / weight.sum()
-    frames = tuple(
-        FaceFrame(view.time, view.sighting.box, view.probabilities, float(s)) for view, s in zip(shown, share, strict=True)
-    )
-    mean = (share @ np.stack([view.probabilities for view in shown])).astype(np.float32)
+    frames = tuple(FaceFrame(face.time, face.box, p, float(s)) for (face, p), s in zip(shown, share, strict=True))
+    mean = (share @ np.stack([p for _, p in shown])).astype(np.float32)
     return FaceReading(mean, min(1.0, float(weight.sum()) / len(views)), 1, len(views), len(shown), frames)
 
 

@@ -97,7 +97,8 @@ def _countable(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
         if frame.layout.nb_channels < 8 or not frame.format.is_planar:
             yield frame
             continue
-        if form != (form := _form(frame)):
+        if converter is None or form != _form(frame):
+            form = _form(frame)
             converter = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
         yield from converter.resample(frame)
 
@@ -174,4 +175,5 @@ def _bounded(samples: np.ndarray, name: str) -> np.ndarray:
         raise InputError(
             f"{name} reaches {peak:.0f}; full scale of floating-point samples is 1, and {limits.MAX_PEAK:.0f} the limit."
         )
-    return np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    bounded: np.ndarray = np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    return bounded

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 import emotion
 from emotion.labels import MODALITIES
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.readings import InputError
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example
@@ -37,7 +37,7 @@ def evaluate(
         probabilities = predict(serving.model, examples)
     head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": serving.choice.info.to_dict()}
     if all(e.valence is not None for e in examples):
-        figure, spread = rank_correlation(mood(probabilities), examples)
+        figure, spread = rank_correlation(moods(probabilities), examples)
         return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": spread}}
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
@@ -76,8 +76,8 @@ def multilabel(recogniser: Any, rows: list[Example]) -> tuple[float, list[float]
 
 def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float, list[float]]:
     """Median mood of probabilities (n, 7), and its interval; ``groups`` (n,)."""
-    moods = mood(probabilities)
-    return round(float(np.median(moods)), 3), metrics.interval(lambda rows: np.median(moods[rows]), groups).tolist()
+    felt = moods(probabilities)
+    return round(float(np.median(felt)), 3), metrics.interval(lambda rows: np.median(felt[rows]), groups).tolist()
 
 
 def _stored(file, examples: list[Example]) -> np.ndarray:

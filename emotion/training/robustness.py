@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 import emotion
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.readings import Frame, Reading
 from emotion.sound import SAMPLE_RATE
 from emotion.training import datasets, evaluation, export, fusion, metrics, speech
@@ -182,7 +182,7 @@ def check_sentences() -> list[dict[str, Any]]:
     probabilities = model.predict(list(SENTENCES))
     rows = []
     for (sentence, (kind, low, high)), p in zip(SENTENCES.items(), probabilities, strict=True):
-        found = mood(p)
+        found = moods(p)
         rows.append(
             {
                 "sentence": sentence,
@@ -281,14 +281,14 @@ def _conflicts(weights: dict[str, float], pairs: fusion.Pairs) -> list[dict[str,
             fuse({MODALITIES[m]: Reading(pairs.probabilities[i, m], float(pairs.reliability[i, m])) for i, m in pair}, weights)
             for pair in zip(zip(glad, itertools.repeat(one)), zip(down, itertools.repeat(other)), strict=False)
         ]
-        moods = np.array([f.mood for f in fused])
-        outer = np.sort(mood(np.stack([pairs.probabilities[glad, one], pairs.probabilities[down, other]], axis=1)), axis=1)
-        between = ((moods >= outer[:, 0] - 1e-9) & (moods <= outer[:, 1] + 1e-9)).mean()
+        felt = np.array([f.mood for f in fused])
+        outer = np.sort(moods(np.stack([pairs.probabilities[glad, one], pairs.probabilities[down, other]], axis=1)), axis=1)
+        between = ((felt >= outer[:, 0] - 1e-9) & (felt <= outer[:, 1] + 1e-9)).mean()
         rows.append(
             {
                 "what": f"happy {MODALITIES[one]}, sad or angry {MODALITIES[other]}",
                 "n": CONFLICTS,
-                "result": f"{np.mean([f.mixed for f in fused]):.1%} mixed, {between:.0%} between, median mood {np.median(moods):.2f}",
+                "result": f"{np.mean([f.mixed for f in fused]):.1%} mixed, {between:.0%} between, median mood {np.median(felt):.2f}",
             }
         )
     return rows

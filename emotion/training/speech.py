@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
@@ -181,9 +181,9 @@ def _out_of_fold(raw: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.n
 
 def _notes(stored: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> str:
     uars = [metrics.report(stored[folds == fold], labels[folds == fold])["uar"] for fold in range(FOLDS)]
-    moods = {name: np.median(mood(stored[(folds >= 0) & (labels == i)])) for i, name in enumerate(LABELS)}
+    felt = {name: np.median(moods(stored[(folds >= 0) & (labels == i)])) for i, name in enumerate(LABELS)}
     spread = f"UAR of the folds {', '.join(f'{u:.3f}' for u in uars)}; mean {np.mean(uars):.3f}, standard deviation {np.std(uars):.3f}."
-    return f"{spread} Median mood, out of fold: " + ", ".join(f"{name} {value:.2f}" for name, value in moods.items()) + "."
+    return f"{spread} Median mood, out of fold: " + ", ".join(f"{name} {value:.2f}" for name, value in felt.items()) + "."
 
 
 def corpus() -> list[Example]:

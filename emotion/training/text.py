@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.text.recogniser import EMOTIONS, MAX_TOKENS, TextNetwork, TextRecogniser, encode, label_scores, normalise, pad
 from emotion.training import datasets, evaluation, export, metrics, phrases, training_loop
@@ -158,7 +158,7 @@ def _notes(out: Path, temperature: float | None) -> str:
     return f"""GoEmotions dev, all {len(rows):,} rows, several labels allowed: macro-F1 {export.with_interval(*evaluation.multilabel(model, rows))}
 ({command.format("goemotions")}); the second layer reads 28 emotions, of which each label takes its own, and its thresholds were chosen
 on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank correlation of mood and rated valence
-{export.with_interval(*evaluation.rank_correlation(mood(evaluation.predict(model, rated)), rated))} ({command.format("emobank")})."""
+{export.with_interval(*evaluation.rank_correlation(moods(evaluation.predict(model, rated)), rated))} ({command.format("emobank")})."""
 
 
 def begun(examples: list[Example]) -> tuple[TextNetwork, Tokenizer]:

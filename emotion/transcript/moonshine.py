@@ -126,7 +126,7 @@ def _load(**options: str) -> Any:
         package = importlib.import_module("moonshine_voice")
     except ImportError as e:
         raise InputError(f"The package {PACKAGE} is not installed; there is one for {PLATFORMS}.") from e
-    folder = Path(package.__file__).parent / "assets" / "tiny-en"
+    folder = Path(str(package.__file__)).parent / "assets" / "tiny-en"
     if not folder.is_dir():
         raise InputError(f"The package {PACKAGE} is another version than 0.0.73 and brings no model.")
     try:
