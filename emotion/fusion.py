@@ -18,10 +18,14 @@ MIXED_SPREAD = (
 
 def calibrate(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Softmax of logits (..., 7) over a temperature > 0 (Guo et al. 2017), float32."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return softmax(np.asarray(logits, np.float64) / temperature).astype(np.float32)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Logits (..., k) to probabilities, along the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return probabilities.astype(np.float32)
+    return probabilities
 
 
 def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusion:

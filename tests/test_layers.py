@@ -1,17 +1,20 @@
 """The package's folders: what may import what."""
 
-import ast
 import importlib
+import re
 import subprocess
 import sys
-from pathlib import Path
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-import emotion
+from emotion.bench import imports
 from emotion.serving.loaders import LOADERS
 
-ROOT = Path(emotion.__file__).parent
+DOCUMENT = imports.ROOT.parent / "docs" / "how-it-works.md"
 
 # From the ground up: a module or folder may import those of the lines before its own, and its neighbours in its own line as far as that
 # makes no circle.
@@ -32,68 +35,46 @@ LAYERS = (
 )
 
 
-def modules() -> dict[str, Path]:
-    """The package's modules, by the name below ``emotion``."""
-    names = {}
-    for file in sorted(ROOT.rglob("*.py")):
-        parts = file.relative_to(ROOT).with_suffix("").parts
-        names[".".join(parts).removesuffix("__init__").removesuffix(".")] = file
-    return names
-
-
-def imported(file: Path, known: dict[str, Path]) -> set[str]:
-    """Modules of the package that a file imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "emotion":
-            module = node.module.removeprefix("emotion").removeprefix(".")
-            inside = [f"{module}.{name.name}".removeprefix(".") for name in node.names]
-            found |= {name if name in known else module for name in inside}
-        elif isinstance(node, ast.Import):
-            found |= {n.name.removeprefix("emotion").removeprefix(".") for n in node.names if n.name.split(".")[0] == "emotion"}
-    return found
+START, END = "<!-- imports:begin -->", "<!-- imports:end -->"  # of the drawing in its document
 
 
 @pytest.fixture(scope="module")
 def graph() -> dict[str, set[str]]:
-    known = modules()
-    return {name: imported(file, known) - {name} for name, file in known.items()}
-
-
-def room(module: str) -> str:
-    return module.split(".")[0]
+    return imports.modules()
 
 
 def test_every_folder_has_its_layer(graph):
-    assert {room(module) for module in graph} == {name for layer in LAYERS for name in layer}
+    assert imports.folders(graph).keys() == {name for layer in LAYERS for name in layer}
 
 
 def test_imports_point_down(graph):
     level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    upward = [
-        f"{module} imports {other}"
-        for module, others in graph.items()
-        for other in others
-        if room(module) != room(other) and level[room(other)] > level[room(module)]
-    ]
-    assert not upward
+    found = imports.folders(graph)
+    assert not [f"{one} imports {other}" for one, others in found.items() for other in others if level[other] > level[one]]
 
 
 def test_no_imports_go_in_circles(graph):
-    visiting, done = [], set()
+    TopologicalSorter(graph).prepare()  # raises CycleError with the circle, if there is one
+    TopologicalSorter(imports.folders(graph)).prepare()
 
-    def visit(module):
-        assert module not in visiting, " -> ".join([*visiting[visiting.index(module) :], module])
-        if module in done:
-            return
-        visiting.append(module)
-        for other in graph.get(module, ()):
-            visit(other)
-        visiting.pop()
-        done.add(module)
 
-    for module in graph:
-        visit(module)
+def test_the_reader_sees_every_way_to_import(tmp_path):
+    file = tmp_path / "module.py"
+    file.write_text("import a.b\ndef f():\n    from c import d, e as g\nif TYPE_CHECKING:\n    from h.i import j\n")
+    assert imports.imported(file) == {("a.b", ""), ("c", "d"), ("c", "e"), ("h.i", "j")}
+
+
+def test_what_a_longer_way_implies_is_not_drawn():
+    graph = {"page": {"fusion", "labels", "analyzer"}, "analyzer": {"fusion"}, "fusion": {"labels"}, "labels": set()}
+    assert imports.reduced(graph) == {"page": {"analyzer"}, "analyzer": {"fusion"}, "fusion": {"labels"}, "labels": set()}
+    with pytest.raises(CycleError):
+        imports.reduced(graph | {"labels": {"page"}})
+
+
+@pytest.mark.skipif(not DOCUMENT.exists(), reason="the installed package has no documents")
+def test_the_drawing_in_the_documents_is_that_of_the_code(graph):
+    _, drawn, _ = re.split(f"{START}|{END}", DOCUMENT.read_text("utf-8"))
+    assert drawn.strip() == imports.drawing(imports.folders(graph)), "python -m emotion.bench.imports prints what belongs there"
 
 
 def test_what_a_module_marks_as_its_own_stays_there():
@@ -125,7 +106,27 @@ def test_help_needs_no_numpy():
 
 
 def test_what_serves_knows_no_training(graph):
-    serving = (module for module in graph if room(module) not in ("training", "bench", "cli", "__main__"))
-    assert not [module for module in serving if {room(other) for other in graph[module]} & {"training", "bench"}]
-    apart = (module for module in graph if room(module) in ("training", "bench"))
-    assert not [module for module in apart if {room(other) for other in graph[module]} & {"page", "live", "cli"}]
+    found = imports.folders(graph)
+    offline = {"training", "bench"}
+    assert not [name for name, others in found.items() if others & offline and name not in offline | {"cli", "__main__"}]
+    assert not [name for name in offline if found[name] & {"page", "live", "cli"}]
+
+
+def test_what_is_imported_is_declared():
+    """What serves needs requirements.txt alone; training and benchmarks what requirements-train.txt adds."""
+    root, offline = imports.ROOT.parent, {imports.ROOT / "training", imports.ROOT / "bench"}
+    declared = {}
+    for name in ("requirements.txt", "requirements-train.txt"):
+        lines = (line.partition(" #")[0] for line in (root / name).read_text("utf-8").splitlines() if line[:1].isalpha())
+        declared[name] = {canonicalize_name(Requirement(line).name) for line in lines}
+    distributions = packages_distributions()
+    missing = []
+    for file in imports.ROOT.rglob("*.py"):
+        known = declared["requirements.txt"] | (declared["requirements-train.txt"] if offline & set(file.parents) else set())
+        for package in {module.split(".")[0] for module, _ in imports.imported(file)} - {
+            imports.PACKAGE,
+            *sys.stdlib_module_names,
+        }:
+            if not known & {canonicalize_name(name) for name in distributions.get(package, [])}:
+                missing.append(f"{file.relative_to(root)} imports {package}")
+    assert not missing

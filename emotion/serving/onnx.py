@@ -10,6 +10,7 @@ from emotion.checkpoint import Choice, model_file
 from emotion.face.detection import Detection, Place, distinct, shrunk, square_cut
 from emotion.face.reader import NOWHERE, FaceReader, coloured
 from emotion.face.tracking import Sighting
+from emotion.fusion import softmax
 from emotion.readings import Frame, InputError
 from emotion.serving.label_map import LabelMap
 
@@ -58,8 +59,7 @@ class OnnxFace(FaceReader):
     def _logits(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         outputs = np.stack([self._outputs(face) for face in faces]).astype(np.float64)
         if not self.normalised:
-            exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            outputs = exponentials / exponentials.sum(axis=1, keepdims=True)
+            outputs = softmax(outputs)
         return self.labels.logits(outputs)
 
     def _outputs(self, face: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, recall_score
 
 from emotion.labels import LABELS
 
@@ -12,19 +13,31 @@ RESAMPLES, COVERED = 1000, 0.95
 
 
 def report(probabilities: np.ndarray, truth: np.ndarray, restrict: bool = False) -> dict[str, Any]:
-    """Accuracy, F1, unweighted average recall, calibration error and confusion matrix.
+    """Accuracy, F1, unweighted average recall (UAR), calibration error and confusion matrix.
 
-    Parameters: ``probabilities`` (n, 7), ``truth`` (n,) indices into LABELS. With ``restrict`` the probabilities are renormalised
-    to the labels that occur in ``truth``. UAR and macro-F1 average over labels with at least one example.
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, 7)
+        Probabilities or logits; the largest of a row is the answer.
+    truth : int ndarray of shape (n,)
+        Indices into LABELS.
+    restrict : bool
+        Renormalise the probabilities to the labels that occur in ``truth``.
+
+    Returns
+    -------
+    dict
+        Plain types: ``n``, ``accuracy``, ``macro_f1``, ``weighted_f1``, ``uar`` and ``ece`` from 0 to 1, ``confusion`` (7 x 7, truth
+        as rows) and ``labels``. UAR and macro-F1 average over the labels with at least one example.
     """
     if restrict:
         probabilities = _restricted(probabilities, truth)
-    confusion = _confusion(probabilities.argmax(axis=1), truth)
+    guess = probabilities.argmax(axis=1)
     return {
         "n": len(truth),
-        **_scores(confusion),
+        **_scores(guess, truth),
         "ece": calibration_error(probabilities, truth),
-        "confusion": confusion.tolist(),
+        "confusion": confusion_matrix(truth, guess, labels=range(len(LABELS))).tolist(),
         "labels": list(LABELS),
     }
 
@@ -32,20 +45,46 @@ def report(probabilities: np.ndarray, truth: np.ndarray, restrict: bool = False)
 def intervals(
     probabilities: np.ndarray, truth: np.ndarray, groups: Sequence | np.ndarray, restrict: bool = False
 ) -> dict[str, list[float]]:
-    """The ``interval`` of the accuracy, the F1 and the UAR of ``report``; ``groups`` (n,) as there."""
+    """The ``interval`` of the accuracy, the F1 and the UAR of ``report``.
+
+    Parameters
+    ----------
+    probabilities, truth, restrict
+        As for ``report``.
+    groups : sequence of n, or ndarray of shape (n, k)
+        As for ``interval``.
+
+    Returns
+    -------
+    dict
+        Lower and upper end of each figure, by its name in ``report``.
+    """
     guess = (_restricted(probabilities, truth) if restrict else probabilities).argmax(axis=1)
-    names = list(_scores(_confusion(guess, truth)))
-    spread = interval(lambda rows: list(_scores(_confusion(guess[rows], truth[rows])).values()), groups)
-    return {name: spread[:, i].tolist() for i, name in enumerate(names)}
+    ends = interval(lambda rows: list(_scores(guess[rows], truth[rows]).values()), groups)
+    return {name: ends[:, i].tolist() for i, name in enumerate(_scores(guess, truth))}
 
 
 def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence | np.ndarray) -> np.ndarray:
-    """Ends (2, ...) between which 95 % of the values lie that ``statistic`` has over resampled rows: the bootstrap (Efron 1979).
+    """The 95 % confidence interval of a statistic, by the bootstrap over whole groups.
 
-    Whole groups are drawn, with replacement: what a speaker or a writer says does not vary like what many say. Where a row is made of
-    several things (n, k), each kind is drawn by itself, and the row counts as often as all of them together (Owen 2007).
+    Groups are drawn with replacement: what a speaker or a writer says does not vary like what many say. Where a row is made of
+    several things, each kind is drawn by itself, and the row counts as often as all of them together.
 
-    Parameters: ``statistic`` of row numbers, ``groups`` (n,) or (n, k) of the rows.
+    Parameters
+    ----------
+    statistic : callable
+        Of an int ndarray of row numbers, some of them more than once, to a number or an array of them.
+    groups : sequence of n, or ndarray of shape (n, k)
+        The group of each row, of each of its k kinds.
+
+    Returns
+    -------
+    ndarray of shape (2, ...)
+        The quantiles 0.025 and 0.975 of the statistic over RESAMPLES draws.
+
+    References
+    ----------
+    Efron 1979, "Bootstrap methods"; Owen 2007, "The pigeonhole bootstrap".
     """
     rng, values = np.random.default_rng(0), []
     kinds = [np.unique(kind, return_inverse=True) for kind in np.asarray(groups).reshape(len(groups), -1).T]
@@ -59,7 +98,7 @@ def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence | np.ndarr
 
 def uar(guess: np.ndarray, truth: np.ndarray) -> float:
     """Unweighted average recall of the labels ``guess`` (n,) over those of ``truth`` (n,), indices into LABELS: 0 to 1."""
-    return _scores(_confusion(guess, truth))["uar"]
+    return float(recall_score(truth, guess, labels=np.unique(truth), average="macro"))
 
 
 def _restricted(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -69,19 +108,14 @@ def _restricted(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return kept / kept.sum(axis=1, keepdims=True)
 
 
-def _confusion(guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    return np.bincount(len(LABELS) * truth + guess, minlength=len(LABELS) ** 2).reshape(len(LABELS), len(LABELS))
-
-
-def _scores(confusion: np.ndarray) -> dict[str, float]:
-    support, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
-    recall = right / np.maximum(support, 1)
-    f1 = 2 * right / np.maximum(support + predicted, 1)
+def _scores(guess: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """One call for all four, as the bootstrap asks a thousand times. Only labels that occur in ``truth`` count."""
+    _, recall, f1, support = precision_recall_fscore_support(truth, guess, labels=np.unique(truth), zero_division=0)
     return {
-        "accuracy": float(right.sum() / support.sum()),
-        "macro_f1": float(f1[support > 0].mean()),
-        "weighted_f1": float((f1 * support).sum() / support.sum()),
-        "uar": float(recall[support > 0].mean()),
+        "accuracy": float((guess == truth).mean()),
+        "macro_f1": float(f1.mean()),
+        "weighted_f1": float(np.average(f1, weights=support)),
+        "uar": float(recall.mean()),
     }
 
 
@@ -101,16 +135,11 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray) -> list[tuple[floa
 
 def macro_f1_multilabel(shown: np.ndarray, truth: np.ndarray) -> float:
     """Mean over the labels of the F1 of each, where any number of labels may hold: bool (n, 7) both."""
-    both, either = (shown & truth).sum(axis=0), shown.sum(axis=0) + truth.sum(axis=0)
-    return float((2 * both / np.maximum(either, 1)).mean())
+    return float(f1_score(truth, shown, average="macro", zero_division=0))
 
 
 def best_thresholds(scores: np.ndarray, truth: np.ndarray) -> list[float]:
     """For each label the threshold of its scores (n, 7) with the best F1, of a grid of hundredths; 0.5 where none has the label."""
     grid = np.arange(1, 100) / 100
-    best = []
-    for score, right in zip(scores.T, truth.T, strict=True):
-        shown = score[:, None] > grid
-        f1 = 2 * (shown & right[:, None]).sum(axis=0) / np.maximum(shown.sum(axis=0) + right.sum(), 1)
-        best.append(float(grid[f1.argmax()]) if right.any() else 0.5)
-    return best
+    f1 = np.array([f1_score(truth, scores > threshold, average=None, zero_division=0) for threshold in grid])
+    return np.where(truth.any(axis=0), grid[f1.argmax(axis=0)], 0.5).tolist()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from emotion.fusion import softmax
 from emotion.labels import LABELS
 from emotion.training import datasets, export, metrics, speech, text, training_loop
 from emotion.training.datasets import Example
@@ -49,7 +50,7 @@ def speech_protocols() -> list[dict[str, Any]]:
 
 
 def _row(name: str, logits: np.ndarray, truth: np.ndarray, speakers: np.ndarray, restrict: bool = False) -> dict[str, Any]:
-    probabilities = _softmax(logits)
+    probabilities = softmax(logits)
     return {
         "voice": name,
         "n": len(truth),
@@ -75,8 +76,8 @@ def text_protocols() -> list[dict[str, Any]]:
         checkpoint = training_loop.checkpoint_for(f"protocol-isear-fold{fold}", None, ISEAR_RECIPE)
         network = text.fit_network(network, tokenizer, inside, checkpoint, ISEAR_RECIPE, [])
         logits[folds == fold] = text.logits(network, tokenizer, outside)[0]
-    figures = metrics.report(_softmax(logits), labels, restrict=True)
-    spread = [metrics.report(_softmax(logits[folds == f]), labels[folds == f], True)["macro_f1"] for f in range(ISEAR_FOLDS)]
+    figures = metrics.report(softmax(logits), labels, restrict=True)
+    spread = [metrics.report(softmax(logits[folds == f]), labels[folds == f], True)["macro_f1"] for f in range(ISEAR_FOLDS)]
     return [
         {
             "text": "ISEAR, 5 folds by writer, its five labels",
@@ -91,10 +92,6 @@ def text_protocols() -> list[dict[str, Any]]:
 def isear_fold(example: Example) -> int:
     """All situations of a writer are in one fold."""
     return zlib.crc32(example.group.encode()) % ISEAR_FOLDS
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return torch.as_tensor(logits).softmax(dim=1).numpy()
 
 
 def main(argv: list[str] | None = None) -> int:

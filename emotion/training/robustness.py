@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import soxr
-from scipy.signal import butter, fftconvolve, sosfilt
+from scipy.signal import fftconvolve
 from scipy.stats import binomtest
 
 import emotion
@@ -22,7 +22,7 @@ from emotion.labels import LABELS, MODALITIES
 from emotion.mood import moods
 from emotion.readings import Frame, Reading
 from emotion.sound import SAMPLE_RATE
-from emotion.training import datasets, evaluation, export, fusion, metrics, speech
+from emotion.training import acoustics, datasets, evaluation, export, fusion, metrics, speech
 from emotion.training.experiments import run
 from emotion.training.transcript import SENTENCES as SPOKEN
 
@@ -36,19 +36,18 @@ QUIETER_DB = 20.0
 
 
 def _noisy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return samples + rng.standard_normal(len(samples)) * samples.std() * 10 ** (-SNR_DB / 20)
+    return acoustics.noisy(samples, rng.standard_normal(len(samples)), SNR_DB)
 
 
 def _telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return sosfilt(butter(4, TELEPHONE_HZ, "bandpass", fs=SAMPLE_RATE, output="sos"), samples)
+    return acoustics.band_limited(samples, *TELEPHONE_HZ)
 
 
 def _room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    tail = rng.standard_normal(int(REVERBERATION_S * SAMPLE_RATE))
-    tail *= 10 ** (-3 * np.arange(len(tail)) / len(tail))
-    tail *= 10 ** (-DIRECT_DB / 20) / np.linalg.norm(tail)
-    tail[0] = 1.0
-    return fftconvolve(samples, tail)
+    white = rng.standard_normal(int(REVERBERATION_S * SAMPLE_RATE))
+    response = acoustics.reverberation(white, REVERBERATION_S, DIRECT_DB)
+    response[0] = 1.0
+    return fftconvolve(samples, response)
 
 
 def _through_rate(hertz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
@@ -264,9 +263,8 @@ def _heard_at_most(voices: fusion.Pairs, said: list[tuple[np.ndarray, float]], s
 
 
 def _random_sound(rng: np.random.Generator) -> np.ndarray:
-    spectrum = np.fft.rfft(rng.standard_normal(3 * SAMPLE_RATE))
-    noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 1) ** rng.choice([0.0, 0.5]))
-    return (0.1 * noise / noise.std()).astype(np.float32)
+    """Three seconds of white or pink noise."""
+    return (0.1 * acoustics.coloured(rng.standard_normal(3 * SAMPLE_RATE), rng.choice([0.0, 0.5]))).astype(np.float32)
 
 
 def _conflicts(weights: dict[str, float], pairs: fusion.Pairs) -> list[dict[str, Any]]:

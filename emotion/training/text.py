@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 
+from emotion.fusion import softmax
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.mood import moods
 from emotion.serving.weights import DEFAULT_FILE, bundled
@@ -297,7 +298,7 @@ def fit_network(
             yield pad([rows[i] for i in chosen]), wanted.only(chosen)
 
     def macro_f1(trained: nn.Module) -> float:
-        return metrics.report(_softmax(logits(trained, tokenizer, [e.item for e in watch])[0]), truth)["macro_f1"]
+        return metrics.report(softmax(logits(trained, tokenizer, [e.item for e in watch])[0]), truth)["macro_f1"]
 
     heads = {
         "params": [*network.label.parameters(), *network.emotions.parameters()],
@@ -337,7 +338,3 @@ def logits(network: nn.Module, tokenizer: Tokenizer, texts: list[str]) -> tuple[
         part = order[start : start + 128]
         labels[part], emotions[part] = (values.float().numpy() for values in network(*pad([rows[i] for i in part])))
     return labels, emotions
-
-
-def _softmax(values: np.ndarray) -> np.ndarray:
-    return torch.as_tensor(values).softmax(dim=1).numpy()

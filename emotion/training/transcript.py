@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from rapidfuzz.distance import Levenshtein
 
 from emotion.media import from_samples
 from emotion.readings import InputError, Transcript
@@ -26,7 +27,7 @@ from emotion.serving.transcription import transcribe, warm
 from emotion.sound import SAMPLE_RATE
 from emotion.training import metrics
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
-from emotion.transcript.moonshine import LEAST_WORDS, word_errors, words_of
+from emotion.transcript.moonshine import LEAST_WORDS, words_of
 
 EMOTIONS = "neutral calm happy sad angry fearful disgust surprised".split()
 SENTENCES = {1: "kids are talking by the door", 2: "dogs are sitting by the door"}
@@ -147,7 +148,7 @@ def _attempt(clip: Clip) -> Attempt:
     transcript = transcribe(clip.samples)
     cpu = time.process_time() - cpu
     reference = (clip.reference or "").split()
-    errors = word_errors(reference, words_of(transcript.text))
+    errors = Levenshtein.distance(reference, words_of(transcript.text))
     return Attempt(clip.speaker, clip.groups, len(clip.samples) / SAMPLE_RATE, len(reference), transcript, errors, cpu)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from emotion.readings import InputError, Segment, Transcript
 from emotion.sound import SAMPLE_RATE
@@ -74,13 +75,16 @@ class Moonshine:
         return found
 
     def _agreement(self, samples: np.ndarray, segments: Sequence[Segment]) -> tuple[float, int]:
-        """1 - word error rate, at least 0, between two hearings of the first CHECKED_S of the segments, and how many words the first has."""
+        """How far two hearings of the first CHECKED_S of the segments agree, and how many words the first has.
+
+        The agreement is 1 less the word error rate over the longer hearing: 0 to 1, and 1 for two without words.
+        """
         sums = itertools.accumulate(segment.end - segment.start for segment in segments)
         checked = segments[: 1 + sum(seconds < CHECKED_S for seconds in sums)]
         first, last = (round(second * SAMPLE_RATE) for second in (checked[0].start, checked[-1].end))
         hearings = checked, self._segments(samples[first:last], SLOWER_RATE)
         once, again = (words_of(" ".join(segment.text for segment in hearing)) for hearing in hearings)
-        return 1 - word_errors(once, again) / max(len(once), len(again), 1), len(once)
+        return Levenshtein.normalized_similarity(once, again), len(once)
 
     def warm(self) -> None:
         """Hears a second of silence: the library's first call differs from those that follow."""
@@ -94,16 +98,6 @@ def _written(segments: Sequence[Segment], confidence: float) -> Transcript:
 def words_of(text: str) -> list[str]:
     """The words of a text, in lower case and without punctuation."""
     return re.findall(r"[\w']+", text.lower())
-
-
-def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
-    """Least number of words to replace, drop or add between the two (Levenshtein)."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, start=1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]
 
 
 def speech(samples: np.ndarray) -> list[tuple[float, float]]:

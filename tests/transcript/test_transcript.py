@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from packaging.requirements import Requirement
+from rapidfuzz.distance import Levenshtein
 from scipy.signal import chirp
 
 from emotion.readings import InputError, Segment, Transcript
@@ -152,7 +153,7 @@ def test_long_recordings_are_heard_to_their_end(spoken: np.ndarray, monkeypatch:
     long = np.concatenate([part for _ in range(4) for part in (spoken, pause)])
     monkeypatch.setattr(moonshine, "PIECE_S", 16.7)
     result = transcribe(long)
-    assert training.word_errors(f"{FIRST} {SECOND} ".split() * 4, plain(result.text).split()) <= 1
+    assert Levenshtein.distance(f"{FIRST} {SECOND} ".split() * 4, plain(result.text).split()) <= 1
     assert all(a.end <= b.start for a, b in itertools.pairwise(result.segments))
     assert 3 * 6 < result.segments[-1].start < result.segments[-1].end <= len(long) / SAMPLE_RATE
 
@@ -268,21 +269,6 @@ analyzer.close()"""
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("said", "heard", "errors"),
-    (
-        ("a b c", "a b c", 0),
-        ("a b c", "", 3),
-        ("a b c", "a c", 1),
-        ("a b c", "a x b c", 1),
-        ("a b c", "c b a", 2),
-        ("a", "b c d", 3),
-    ),
-)
-def test_word_errors(said: str, heard: str, errors: int) -> None:
-    assert moonshine.word_errors(said.split(), heard.split()) == errors
 
 
 def attempt(
