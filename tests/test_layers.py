@@ -1,5 +1,6 @@
 """The package's folders: what may import what."""
 
+import ast
 import importlib
 import re
 import subprocess
@@ -79,7 +80,7 @@ def test_the_drawing_in_the_documents_is_that_of_the_code(graph):
 
 def test_what_a_module_marks_as_its_own_stays_there():
     used = []
-    for file in (*modules().values(), ROOT.parent / "app.py"):
+    for file in (*imports.ROOT.rglob("*.py"), imports.ROOT.parent / "app.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = (
                 [node.attr] if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "os") else []

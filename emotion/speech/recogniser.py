@@ -233,6 +233,7 @@ class EncodedNetwork(Attending):
 
     def __init__(self, width: int = 128, dropout: float = 0.3, heads: int = 4, states: int = STATES, classes: int = len(LABELS)):
         super().__init__()
+        self.classes = classes
         self.states = nn.Sequential(
             nn.BatchNorm1d(states),
             nn.Dropout(0.2),
@@ -283,8 +284,13 @@ class SpeechNetwork(nn.Module):
         self.encoder = SpeakerEncoder()
         self.encoded = nn.ModuleList(EncodedNetwork() for _ in range(encoded))
 
+    @property
+    def members(self) -> list[EncodedNetwork]:
+        """Those over the encoder's states."""
+        return [member for member in self.encoded if isinstance(member, EncodedNetwork)]
+
     def forward(self, x: Tensor, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        encoded = (member.attended(states, lengths) for member in self.encoded if isinstance(member, EncodedNetwork))
+        encoded = (member.attended(states, lengths) for member in self.members)
         logits, weights = zip(self.spectral.attended(x, lengths), *encoded, strict=True)
         return torch.stack(logits).mean(dim=0), torch.stack(weights).mean(dim=(0, 2))
 

@@ -19,7 +19,7 @@ from emotion.fusion import calibrate
 from emotion.labels import LABELS, VALENCE
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech.recogniser import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
-from emotion.text.recogniser import TextRecogniser
+from emotion.text.recogniser import TextNetwork, TextRecogniser
 from emotion.training import datasets, evaluation, export, metrics, speech, text, training_loop
 from emotion.training.datasets import Example
 from emotion.training.experiments import of_states, run
@@ -100,7 +100,7 @@ def functionals(states: list[list[Tensor]]) -> np.ndarray:
 def calm_apart(examples: list[Example], labels: np.ndarray) -> np.ndarray:
     """The labels (n,), but one more than all of them for RAVDESS's calm clips."""
     clips = [datasets.ravdess_clip(e.id) for e in examples]
-    return np.where([bool(clip) and clip["emotion"] == CALM for clip in clips], len(LABELS), labels)
+    return np.where([clip is not None and clip["emotion"] == CALM for clip in clips], len(LABELS), labels)
 
 
 def merged(logits: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ def tried_text() -> list[dict[str, Any]]:
     ]
 
 
-def mean_weights(networks: list[nn.Module]) -> nn.Module:
+def mean_weights(networks: list[TextNetwork]) -> TextNetwork:
     """One network of the mean weights of several that began alike ("model soup", Wortsman et al. 2022)."""
     mean, states = copy.deepcopy(networks[0]), [network.state_dict() for network in networks]
     mean.load_state_dict({name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]})
@@ -162,7 +162,7 @@ def best_offsets(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Offsets (7,) to logits (n, 7) for the macro-F1: one label after the other is searched over OFFSETS, until none gains."""
 
     def macro_f1(offsets: np.ndarray) -> float:
-        return metrics.report(logits + offsets, truth)["macro_f1"]
+        return float(metrics.report(logits + offsets, truth)["macro_f1"])
 
     best, before = np.zeros(len(LABELS)), -1.0
     while macro_f1(best) > before:
@@ -183,8 +183,7 @@ def tried_calibration() -> list[dict[str, Any]]:
     sets = sorted({text.set_of(e) for e in held})
     parts = {f"{name}, held out": [e for e in held if text.set_of(e) == name] for name in sets}
     parts |= {f"{name}, dev": datasets.load("text", name, folder, "dev") for name in ("goemotions", "meld")}
-    choice = bundled("text", DEFAULT_FILE)
-    model = TextRecogniser(choice)
+    model = TextRecogniser(bundled("text", DEFAULT_FILE))
     logits = {name: model.logits([e.item for e in part]) for name, part in parts.items()}
     truth = {name: np.array([e.label for e in part]) for name, part in parts.items()}
     fitted_on = [name for name in parts if name.endswith("held out")]
@@ -192,7 +191,7 @@ def tried_calibration() -> list[dict[str, Any]]:
     return [
         {"temperature": f"{temperature:.3f}, {rule}"}
         | {name: f"{metrics.calibration_error(calibrate(logits[name], temperature), truth[name]):.3f}" for name in parts}
-        for rule, temperature in (("of all sets (shipped)", choice.temperature), ("of all rows together", together))
+        for rule, temperature in (("of all sets (shipped)", model.temperature), ("of all rows together", together))
     ]
 
 
@@ -233,16 +232,16 @@ def _figures(logits: np.ndarray, first: np.ndarray | None, examples: list[Exampl
     """
     labels, groups = np.array([e.label for e in examples]), [e.group for e in examples]
 
-    def gained(rows: np.ndarray, figure: str) -> float:
-        return metrics.report(logits[rows], labels[rows])[figure] - metrics.report(first[rows], labels[rows])[figure]
-
     def cell(figure: str) -> str:
         if first is None:
             return export.cell(figure, logits, labels, groups)
-        spread = metrics.interval(lambda rows: gained(rows, figure), groups)
-        return (
-            f"{metrics.report(logits, labels)[figure]:.3f}, {export.difference(gained(np.arange(len(labels)), figure), spread)}"
-        )
+
+        def gained(rows: np.ndarray) -> float:
+            ours, theirs = (metrics.report(some[rows], labels[rows])[figure] for some in (logits, first))
+            return float(ours - theirs)
+
+        difference = export.difference(gained(np.arange(len(labels))), metrics.interval(gained, groups))
+        return f"{metrics.report(logits, labels)[figure]:.3f}, {difference}"
 
     return {column: cell(figure) for column, figure in columns.items()}
 

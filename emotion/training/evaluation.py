@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,15 @@ def evaluate(
     if out_of_fold and serving.choice.path is None:
         raise InputError("The model in use stores no out-of-fold probabilities: it is run elsewhere.")
     if out_of_fold:
-        probabilities = _stored(serving.choice.path / "oof.json", examples)
+        probabilities = _stored(serving.choice.local / "oof.json", examples)
     else:
         probabilities = predict(serving.model, examples)
-    head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": serving.choice.info.to_dict()}
+    head: dict[str, Any] = {
+        "dataset": dataset,
+        "split": split,
+        "out_of_fold": out_of_fold,
+        "model": serving.choice.info.to_dict(),
+    }
     if all(e.valence is not None for e in examples):
         figure, spread = rank_correlation(moods(probabilities), examples)
         return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": spread}}
@@ -47,9 +53,9 @@ def evaluate(
         head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
     medians = {}
     for label in np.unique(truth):
-        rows = np.flatnonzero(truth == label)
-        name = emotion.LABELS[label]
-        medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[rows], [examples[i].group for i in rows])
+        of_label = np.flatnonzero(truth == label)
+        name, groups = emotion.LABELS[label], [examples[i].group for i in of_label]
+        medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[of_label], groups)
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": medians, "intervals": intervals}
 
 
@@ -80,7 +86,7 @@ def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float
     return round(float(np.median(felt)), 3), metrics.interval(lambda rows: np.median(felt[rows]), groups).tolist()
 
 
-def _stored(file, examples: list[Example]) -> np.ndarray:
+def _stored(file: Path, examples: list[Example]) -> np.ndarray:
     try:
         stored = json.loads(file.read_text("utf-8"))["probabilities"]
     except OSError as e:

@@ -54,13 +54,16 @@ class Pairs:
         """The weighted mean (n, 7) of each row: ``sum(w r p) / sum(w r)``, without ``reliable`` with r = 1 for what was there."""
         force = np.array(shares) * (self.reliability if reliable else self.reliability > 0)
         force = np.where(force.sum(axis=1, keepdims=True) > 0, force, self.reliability > 0)
-        return np.einsum("nm,nml->nl", force, self.probabilities) / np.maximum(force.sum(axis=1, keepdims=True), 1e-12)
+        total = np.einsum("nm,nml->nl", force, self.probabilities)
+        mean: np.ndarray = total / np.maximum(force.sum(axis=1, keepdims=True), 1e-12)
+        return mean
 
     def product(self) -> np.ndarray:
         """The product of experts (Hinton 2002), (n, 7)."""
         log_p = np.log(self.probabilities + 1e-9) * (self.reliability > 0)[:, :, None]
         joint = np.exp(log_p.sum(axis=1))
-        return joint / joint.sum(axis=1, keepdims=True)
+        product: np.ndarray = joint / joint.sum(axis=1, keepdims=True)
+        return product
 
     def uar(self, shares: tuple[float, ...], reliable: bool = True) -> float:
         return metrics.uar(self.fused(shares, reliable).argmax(axis=1), self.truth)
@@ -84,7 +87,9 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     analyzer = emotion.load("bundled")
     pairs, voices = label_pairs(analyzer)
     said = empty_words(analyzer)
-    grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": _harmless(voices, said, shares)} for shares in GRID]
+    grid: list[dict[str, Any]] = [
+        {"weights": shares, "uar": pairs.uar(shares), "allowed": _harmless(voices, said, shares)} for shares in GRID
+    ]
     # By recall, not by likelihood: a weighted mean is never surer than its surest part, so likelihood would give all to one.
     best = max((point for point in grid if point["allowed"]), key=lambda point: point["uar"])["weights"]
     result = figures_of(pairs, best) | {"taken_from_voice": taken_from(voices, said, best)}
@@ -200,7 +205,7 @@ def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, ...]]:
 def out_of_fold_voices() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities (n, 7), measured reliability (n,), labels (n,) and actors (n,) of RAVDESS, none heard by the networks that read it."""
     voices = datasets.load("speech", "ravdess", export.data_file("ravdess"))
-    stored = json.loads((weights.bundled("speech", weights.DEFAULT_FILE).path / "oof.json").read_text("utf-8"))["probabilities"]
+    stored = json.loads((weights.bundled("speech", weights.DEFAULT_FILE).local / "oof.json").read_text("utf-8"))["probabilities"]
     relied = np.array([voice_reliability(prosody.measure(e.item)) for e in voices])
     labels, actors = np.array([e.label for e in voices]), np.array([e.group for e in voices])
     return np.array([stored[e.id] for e in voices], np.float32), relied, labels, actors
@@ -239,7 +244,8 @@ def taken_interval(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple
     def taken(rows: np.ndarray) -> float:
         return metrics.uar(alone[rows], voices.truth[rows]) - metrics.uar(beside[rows], voices.truth[rows])
 
-    return metrics.interval(taken, voices.groups).tolist()
+    ends: list[float] = metrics.interval(taken, voices.groups).tolist()
+    return ends
 
 
 def share_of_words(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple[float, ...]) -> float:
@@ -282,9 +288,9 @@ def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
         label = to_label(row["label"] or "")
         if label is None:
             raise InputError(f"{file}, line {number}: {row['label']!r} is none of {', '.join(LABELS)}.")
-        media = {kind: file.parent / row[kind] for kind in ("audio", "video") if row[kind]}
+        audio, video = (file.parent / row[kind] if row[kind] else None for kind in ("audio", "video"))
         try:
-            readings = analyzer.analyze(row["text"] or None, **media).modalities
+            readings = analyzer.analyze(row["text"] or None, audio, video).modalities
         except InputError as e:
             log.warning("%s, line %d is left out: %s", file.name, number, e)
             continue

@@ -47,7 +47,8 @@ def _room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     white = rng.standard_normal(int(REVERBERATION_S * SAMPLE_RATE))
     response = acoustics.reverberation(white, REVERBERATION_S, DIRECT_DB)
     response[0] = 1.0
-    return fftconvolve(samples, response)
+    reverberant: np.ndarray = fftconvolve(samples, response)
+    return reverberant
 
 
 def _through_rate(hertz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
@@ -77,7 +78,8 @@ def check_speech() -> list[dict[str, Any]]:
         inside = np.flatnonzero(folds != fold)
         members[fold] = speech.fit_members(clips.only(inside), labels[inside], speech.RECIPE, f"speech{{}}-fold{fold}")
     tested = np.flatnonzero(folds >= 0)
-    rows, before = [], None
+    rows: list[dict[str, Any]] = []
+    before: np.ndarray | None = None
     for name, (condition, cleaned) in CONDITIONS.items():
         recordings = (condition(examples[i].item, np.random.default_rng(n)) for n, i in enumerate(tested))
         heard = speech.heard(recordings, encoder, cleaned)
@@ -89,7 +91,8 @@ def check_speech() -> list[dict[str, Any]]:
         rows.append(voice_row(name, guess, every, before, labels[tested], actors[tested]))
         if before is None:
             before = guess
-            sentence = np.array([datasets.ravdess_clip(examples[i].id)["sentence"] for i in tested])
+            fields = (datasets.ravdess_clip(examples[i].id) for i in tested)
+            sentence = np.array([clip["sentence"] for clip in fields if clip])
             rows += [
                 voice_row(f"sentence {which} alone", guess, sentence == which, before, labels[tested], actors[tested])
                 for which in (1, 2)
@@ -107,16 +110,19 @@ def voice_row(
         some = rows[chosen[rows]]
         return metrics.uar(guess[some], labels[some])
 
-    def gained(rows: np.ndarray) -> float:
-        return uar(rows) - metrics.uar(before[rows], labels[rows])
+    def difference(earlier: np.ndarray) -> str:
+        def gained(rows: np.ndarray) -> float:
+            return uar(rows) - metrics.uar(earlier[rows], labels[rows])
+
+        return export.difference(gained(everything), metrics.interval(gained, actors))
 
     recalls = {LABELS[i]: float((guess[chosen & (labels == i)] == i).mean()) for i in np.unique(labels[chosen])}
-    lowest = min(recalls, key=recalls.get)
+    lowest = min(recalls, key=lambda label: recalls[label])
     return {
         "voice": name,
         "n": int(chosen.sum()),
         "UAR": export.with_interval(uar(everything), metrics.interval(uar, actors)),
-        "difference": "" if before is None else export.difference(gained(everything), metrics.interval(gained, actors)),
+        "difference": "" if before is None else difference(before),
         "lowest recall": f"{lowest} {recalls[lowest]:.2f}",
     }
 

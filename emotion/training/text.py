@@ -108,7 +108,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     truth = np.array([e.label for e in watch])
     watched = logits(network, tokenizer, [e.item for e in watch])[0]
     if dataset is None:
-        temperature = training_loop.fit_temperature_of_sets(watched, truth, [set_of(e) for e in watch])
+        temperature: float | None = training_loop.fit_temperature_of_sets(watched, truth, [set_of(e) for e in watch])
     else:
         temperature = training_loop.fit_temperature(watched, truth) if len(watch) >= training_loop.ENOUGH else None
     many = [e for e in held if e.emotions]
@@ -281,15 +281,16 @@ def polarities(logits: torch.Tensor) -> torch.Tensor:
 
 
 def fit_network(
-    network: TextNetwork,
+    network: training_loop.Network,
     tokenizer: Tokenizer,
     examples: list[Example],
     checkpoint: Path,
     recipe: training_loop.Recipe,
     watch: list[Example],
-) -> nn.Module:
-    """Fine-tune; the macro-F1 on ``watch`` is logged after each epoch and chooses nothing."""
+) -> training_loop.Network:
+    """Fine-tune a network with an ``encoder`` and the heads ``label`` and ``emotions``; the macro-F1 on ``watch`` is logged after each epoch and chooses nothing."""
     wanted, hidden = Targets.of(examples), tokenizer.token_to_id("[MASK]")
+    assert hidden is not None
     truth = np.array([e.label for e in watch])
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
@@ -298,10 +299,10 @@ def fit_network(
             yield pad([rows[i] for i in chosen]), wanted.only(chosen)
 
     def macro_f1(trained: nn.Module) -> float:
-        return metrics.report(softmax(logits(trained, tokenizer, [e.item for e in watch])[0]), truth)["macro_f1"]
+        return float(metrics.report(softmax(logits(trained, tokenizer, [e.item for e in watch])[0]), truth)["macro_f1"])
 
     heads = {
-        "params": [*network.label.parameters(), *network.emotions.parameters()],
+        "params": [parameter for head in ("label", "emotions") for parameter in network.get_submodule(head).parameters()],
         "lr": HEAD_RATE * recipe.learning_rate / RECIPE.learning_rate,
     }
     return training_loop.fit(
@@ -312,7 +313,7 @@ def fit_network(
         loss=wanted.loss(recipe.label_smoothing),
         checkpoint=checkpoint,
         score=macro_f1 if watch else None,
-        parameter_groups=[{"params": network.encoder.parameters()}, heads],
+        parameter_groups=[{"params": network.get_submodule("encoder").parameters()}, heads],
     )
 
 
