@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emotion.analyzer import Analyzer
     from emotion.labels import LABELS, MODALITIES
-    from emotion.readings import Analysis, Fusion, InputError, Reading
+    from emotion.messages import InputError, Message
+    from emotion.readings import Analysis, Fusion, Reading
 
-__all__ = ["LABELS", "MODALITIES", "Analysis", "Fusion", "InputError", "Reading", "fuse", "load"]
+__all__ = ["LABELS", "MODALITIES", "Analysis", "Fusion", "InputError", "Message", "Reading", "fuse", "load"]
 
 # Imported when they are asked for: the command line answers --help without numpy.
 _HOMES = {
@@ -24,7 +25,8 @@ _HOMES = {
     "MODALITIES": "labels",
     "Analysis": "readings",
     "Fusion": "readings",
-    "InputError": "readings",
+    "InputError": "messages",
+    "Message": "messages",
     "Reading": "readings",
 }
 

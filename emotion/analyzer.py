@@ -17,10 +17,11 @@ from emotion import media, timeline
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
-from emotion.readings import Analysis, Frame, InputError, Media, Reading, Transcript
+from emotion.messages import InputError, Message, reason
+from emotion.readings import Analysis, Frame, Media, Reading, Transcript
 from emotion.serving import transcription, weights
 from emotion.serving.loaders import load
-from emotion.serving.slots import Fetcher, Serving, Slot
+from emotion.serving.slots import Fetcher, Serving, Slot, Status
 from emotion.serving.workers import Workers
 from emotion.sound import SAMPLE_RATE
 
@@ -30,9 +31,8 @@ PROBE_TIMEOUT_S = 20.0
 MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
-NOT_ENGLISH = "This does not sound like English, and no other language can be written down here: the words are left out."
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[float, Message], None]
 T = TypeVar("T")
 
 
@@ -42,7 +42,7 @@ class Answer(Generic[T]):
 
     value: T | None
     serving: Serving
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     ms: float = 0.0
 
 
@@ -50,7 +50,7 @@ class Answer(Generic[T]):
 class Failure:
     """A model that did not answer: what is to be said of it, and how long it took."""
 
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     ms: float = 0.0
     value: None = None
 
@@ -61,11 +61,11 @@ class Branch:
 
     answers: Mapping[str, Answer[Any] | Failure]
     reading: Reading | None
-    absence: str  # why there is no reading, where every model answered
+    absence: Message  # why there is no reading, where every model answered
     transcript: Transcript | None = None
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Message, ...]:
         said = tuple(note for answer in self.answers.values() for note in answer.notes)
         failed = any(isinstance(answer, Failure) for answer in self.answers.values())
         return said if failed or self.reading is not None else (*said, self.absence)
@@ -133,9 +133,9 @@ class Analyzer:
         for slot in self.slots.values():
             threading.Thread(target=slot.warm, daemon=True).start()
 
-    def status(self) -> dict[str, str]:
-        """Of each role: "waiting", "loading", "downloading 43%", "ready", "bundled: why not better" or "failed: why"."""
-        return {role: slot.state for role, slot in self.slots.items()}
+    def status(self) -> dict[str, Status]:
+        """How each role stands: which model serves it, or what kept one from it."""
+        return {role: slot.status for role, slot in self.slots.items()}
 
     def close(self) -> None:
         self._fetch.close()
@@ -156,7 +156,7 @@ class Analyzer:
 
         Parameters: ``audio`` a path or (samples, sample_rate); ``video`` a path, whose sound is read unless ``audio`` is given,
         or frames, about 5 a second and at most ``media.MAX_FRAMES``, in order of time; ``image`` a path or a uint8 RGB array. ``video`` and ``image`` exclude each other. Sound is transcribed unless there is a text or
-        ``transcribe`` is False or the engine does not know the ``language``. ``progress`` is called with a share of 0 to 1 and the stage.
+        ``transcribe`` is False or the engine does not know the ``language``. ``progress`` is called with a share of 0 to 1 and the stage, a Message.
 
         Raises InputError, before any model loads, for input that cannot be decoded or breaks a limit of ``emotion.media``.
         """
@@ -195,8 +195,8 @@ class Analyzer:
             if spare is None:
                 raise
             log.warning("%s: %s: %s", role, serving.choice.name, e)
-            why = f": {e}" if isinstance(e, InputError) else "."
-            note = f"Reading the {_PLAIN[role]} fell to {spare.choice.name}, as {serving.choice.name} gave no answer{why}"
+            model, fallback = serving.choice.name, spare.choice.name
+            note = Message("model_fell_back", {"role": role, "model": model, "fallback": fallback, "why": reason(e)})
             return Answer(read(spare.model), spare, (note,))
 
     def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
@@ -210,25 +210,25 @@ class Analyzer:
 
     def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
         if video is not None and image is not None:
-            raise InputError("Give a video or an image, not both.")
+            raise InputError("video_and_image")
         sound = pictures = None
         if isinstance(video, (list, tuple)):
             pictures = _done(_checked_frames(video)) if len(video) else None
         elif video is not None:
             probe = self.probe(video)
             if probe.kind == "image":
-                raise InputError(f"{Path(video).name} is a picture, not a video: give it as image.")
+                raise InputError("picture_not_video", file=Path(video).name)
             sound = self._deferred(media.decode_audio, video) if probe.has_audio else None
             pictures = self._deferred(media.decode_frames, video) if probe.has_video else None
         if image is not None:
             if not isinstance(image, np.ndarray) and self.probe(image).kind != "image":
-                raise InputError(f"{Path(image).name} is not a picture.")
+                raise InputError("not_a_picture", file=Path(image).name)
             pictures = self._deferred(media.decode_image, image)
         if isinstance(audio, tuple):
             sound = _done(media.from_samples(*audio))
         elif audio is not None:
             if not self.probe(audio).has_audio:
-                raise InputError(f"{Path(audio).name} has no sound track.")
+                raise InputError("no_sound_track", file=Path(audio).name)
             sound = self._deferred(media.decode_audio, audio)
         return _Request(_checked_text(text), sound, pictures, image is not None, transcribe, language)
 
@@ -251,7 +251,7 @@ class _Job:
 
     def run(self) -> Analysis:
         request = self.request
-        self.progress(0.05, "reading the file")
+        self.progress(0.05, Message("reading_file"))
         sound, pictures = request.sound and request.sound(), request.pictures and request.pictures()
         branches: dict[str, Callable[[], Branch]] = {}
         if request.text is not None or request.speaks:
@@ -266,7 +266,7 @@ class _Job:
             found = {}
             for name, future in running.items():
                 found[name] = future.result()
-                self.progress(0.1 + 0.85 * len(found) / len(running), f"{_PLAIN[name]} read")
+                self.progress(0.1 + 0.85 * len(found) / len(running), Message("modality_read", {"modality": name}))
         return self._assembled(found, decoded, ms)
 
     def _ask(self, branch: str, role: str, read: Callable[[Any], T | None], needs: Future | None = None) -> Answer[T] | Failure:
@@ -280,25 +280,21 @@ class _Job:
             answer = self.analyzer.read_by(role, self.serving(role), read)
         except Exception as e:
             log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
-            kind = "took too long" if isinstance(e, TimeoutError) else "failed"
-            reason = f": {e}" if isinstance(e, InputError) else ""
-            answer = Failure((f"Reading the {_PLAIN[branch]} {kind} and was left out{reason}",))
+            answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
         return replace(answer, ms=(time.perf_counter() - start) * 1000.0)
 
     def _text(self, sound: Future | None) -> Branch:
         """Typed words are read; without any, those in the sound are written down first."""
         if self.request.text is not None or sound is None:
-            return self._read_words({}, Transcript(self.request.text or "", 1.0, "typed"), "The text holds no word.")
-        language = self.request.language
+            return self._read_words({}, Transcript(self.request.text or "", 1.0, "typed"), Message("no_word"))
         heard = self._ask("text", "transcript", lambda engine: self._transcribed(sound.result(), engine), sound)
         said = heard.value
         if said is None:
-            absence = f"Speech in the language {language!r} cannot be written down here, only English: the words are left out."
-            return Branch({"transcript": heard}, None, absence)
-        absence = NOT_ENGLISH if said.foreign else "No words were recognised in the sound."
+            return Branch({"transcript": heard}, None, Message("language_not_written", {"language": self.request.language}))
+        absence = Message("not_english") if said.foreign else Message("no_words_heard")
         return self._read_words({"transcript": heard}, said, absence)
 
-    def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], said: Transcript, absence: str) -> Branch:
+    def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], said: Transcript, absence: Message) -> Branch:
         if not said.text:
             return Branch(answers, None, absence, said)
         answer = self._ask("text", "text", lambda model: model.read(said.text, said.reliability, said.segments))
@@ -311,12 +307,11 @@ class _Job:
 
     def _speech(self, sound: Future) -> Branch:
         answer = self._ask("speech", "speech", lambda model: model.read(sound.result()), sound)
-        return Branch({"speech": answer}, answer.value, "No voice was heard in the sound.")
+        return Branch({"speech": answer}, answer.value, Message("no_voice"))
 
     def _face(self, pictures: Future) -> Branch:
         answer = self._ask("face", "face", lambda model: model.read(_frames(pictures), self.serving("detector").model), pictures)
-        where = "picture" if self.request.still else "video"
-        return Branch({"face": answer}, answer.value, f"No face was found in the {where}.")
+        return Branch({"face": answer}, answer.value, Message("no_face"))
 
     def _decoded(self, sound: Future | None, pictures: Future | None) -> Media:
         """Both results. What libav chokes on mid-way costs a video only the half of it that failed."""
@@ -345,7 +340,7 @@ class _Job:
         transcript = branches["text"].transcript if "text" in branches else None
         notes = [note for branch in branches.values() for note in branch.notes]
         if not readings:
-            notes.append("There was nothing to read a mood from: no text, no voice and no face.")
+            notes.append(Message("nothing_to_read"))
         served = {role: answer.serving for role, answer in answers.items() if isinstance(answer, Answer)}
         used = {name: served[name].choice for name in readings}
         models = {name: choice.info for name, choice in used.items()}
@@ -370,9 +365,6 @@ class _Job:
         return self.analyzer.with_weights(analysis, fusion_weights)
 
 
-_PLAIN = {"text": "words", "speech": "voice", "face": "face", "transcript": "speech"}
-
-
 def _timed(function: Callable[[], T]) -> tuple[T, float]:
     """What a function returns, and how many milliseconds it took."""
     start = time.perf_counter()
@@ -384,17 +376,17 @@ def _checked_text(text: str | None) -> str | None:
     if text is None:
         return None
     if not isinstance(text, str):
-        raise InputError(f"The text is a {type(text).__name__}; it must be a string.")
+        raise InputError("text_type", type=type(text).__name__)
     if len(text) > media.MAX_TEXT_CHARS:
-        raise InputError(f"The text has {len(text):,} characters; the limit is {media.MAX_TEXT_CHARS:,}.")
+        raise InputError("text_too_long", characters=len(text), limit=media.MAX_TEXT_CHARS)
     return text.strip() or None
 
 
 def _checked_frames(frames: Sequence[Frame]) -> tuple[Frame, ...]:
     if not all(isinstance(frame, Frame) for frame in frames):
-        raise InputError("A video that is no file must be made of frames with a time and an image.")
+        raise InputError("video_not_frames")
     if len(frames) > media.MAX_FRAMES:
-        raise InputError(f"The video has {len(frames)} frames; the limit is {media.MAX_FRAMES}.")
+        raise InputError("too_many_frames", frames=len(frames), limit=media.MAX_FRAMES)
     return tuple(frames)
 
 

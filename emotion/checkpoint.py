@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion.labels import LABELS
-from emotion.readings import InputError, ModelInfo
+from emotion.messages import InputError
+from emotion.readings import ModelInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,13 +66,13 @@ def tensors(folder: Path) -> dict[str, "Tensor"]:
 
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise InputError(f"There are no safetensors files in {folder}.")
+        raise InputError("safetensors_missing", folder=folder)
     result: dict[str, Tensor] = {}
     for file in files:
         try:
             result |= load_file(file)
         except SafetensorError as e:
-            raise InputError(f"{file} is not a whole safetensors file: {e}") from e
+            raise InputError("safetensors_damaged", file=file, reason=e) from e
     return {name: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for name, t in result.items()}
 
 
@@ -81,7 +82,7 @@ def fill(network: "Module", state: dict[str, "Tensor"], folder: Path) -> None:
     wrong = [name for name in own if name not in state] + [name for name in state if name not in own]
     wrong += [name for name in own if name in state and own[name].shape != state[name].shape]
     if wrong:
-        raise InputError(f"The weights in {folder} do not fit the network: {len(wrong)} tensors, {wrong[0]} for one.")
+        raise InputError("tensors_do_not_fit", folder=folder, count=len(wrong), tensor=wrong[0])
     network.load_state_dict(state)
 
 
@@ -89,12 +90,9 @@ def model_file(choice: Choice, suffix: str) -> Path:
     """The one file of a choice's folder with a suffix. Raises InputError where there is none, or several, or a pointer in its place."""
     files = sorted(choice.local.glob(f"*{suffix}"))
     if len(files) != 1:
-        names = ", ".join(file.name for file in files) or "none"
-        raise InputError(f"{choice.name} must come as one {suffix} file; found: {names}.")
+        raise InputError("model_file_count", model=choice.name, suffix=suffix, found=[file.name for file in files] or 0)
     if files[0].stat().st_size < LEAST_BYTES:
-        raise InputError(
-            f"{files[0].name} of {choice.name} has {files[0].stat().st_size} bytes: a pointer to the model, not the model."
-        )
+        raise InputError("model_file_pointer", model=choice.name, file=files[0].name, bytes=files[0].stat().st_size)
     return files[0]
 
 
@@ -104,7 +102,7 @@ def config(folder: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
         labels = tuple(content["labels"])
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise InputError(f"{folder / 'config.json'} cannot be read: {e}") from e
+        raise InputError("config_unreadable", file=folder / "config.json", reason=e) from e
     if labels != LABELS:
-        raise InputError(f"{folder / 'config.json'} names the labels {', '.join(map(str, labels))}, not {', '.join(LABELS)}.")
+        raise InputError("config_labels", file=folder / "config.json", labels=labels, known=LABELS)
     return content

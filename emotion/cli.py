@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import emotion
 from emotion.environment import HUB_DEFAULTS, SOURCES
 from emotion.labels import LABELS, MODALITIES, mood_word
+from emotion.messages import InputError
 
 if TYPE_CHECKING:
     from emotion.readings import Analysis
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         result = arguments.run(arguments)
-    except emotion.InputError as e:
+    except InputError as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -169,7 +170,7 @@ def _weights(text: str) -> dict[str, float]:
 
 def _analyze(arguments: argparse.Namespace) -> Any:
     if not any((arguments.text, arguments.audio, arguments.video, arguments.image)):
-        raise emotion.InputError("Give at least one of --text, --audio, --video and --image.")
+        raise InputError("input_missing")
     with contextlib.closing(emotion.load(arguments.source)) as analyzer:
         if arguments.weights is not None:
             emotion.fuse({}, arguments.weights)  # refuses bad weights before any model runs
@@ -190,7 +191,7 @@ def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from emotion.training.evaluation import evaluate
 
     if arguments.oof and arguments.modality != "speech":
-        raise emotion.InputError("Only the speech model stores out-of-fold probabilities.")
+        raise InputError("oof_speech_alone")
     name, path = arguments.dataset
     return evaluate(arguments.modality, name, path, arguments.split, arguments.restrict, arguments.oof, arguments.source)
 
@@ -199,7 +200,7 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
     import importlib
 
     if arguments.epochs is not None and arguments.epochs < 1:
-        raise emotion.InputError(f"The number of epochs is {arguments.epochs}; it must be at least 1.")
+        raise InputError("epochs_too_few", epochs=arguments.epochs)
     if arguments.checkpoints:
         os.environ["EMOTION_CHECKPOINTS"] = str(arguments.checkpoints)
     module = importlib.import_module(f"emotion.training.{arguments.modality}")

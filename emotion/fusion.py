@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from emotion.labels import LABELS, MODALITIES
+from emotion.messages import InputError, Message
 from emotion.mood import moods
-from emotion.readings import Fusion, InputError, Reading
+from emotion.readings import Fusion, Reading
 
 # How strongly disagreement about the mood pulls toward 3: at 0.5 the fused mood still never falls when a part's mood rises.
 PULL = 0.5
@@ -38,7 +39,7 @@ def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusio
     _check(weights)
     if not readings:
         return Fusion(mood=None, label=None, probabilities=None, agreement=None, mixed=False, shares={})
-    shares, warnings = _shares(readings, weights)
+    shares, notes = _shares(readings, weights)
     share = np.array([shares[name] for name in readings])
     parts = np.stack([np.asarray(reading.probabilities, np.float64) for reading in readings.values()])  # (m, 7)
     fused = share @ parts
@@ -51,7 +52,7 @@ def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusio
         agreement=agreement(parts, share),
         mixed=spread >= MIXED_SPREAD,
         shares=shares,
-        warnings=warnings,
+        notes=notes,
     )
 
 
@@ -78,27 +79,27 @@ def agreement(parts: np.ndarray, share: np.ndarray) -> float:
     return float(np.clip(1.0 - divergence / possible, 0.0, 1.0))
 
 
-def _shares(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> tuple[dict[str, float], tuple[str, ...]]:
+def _shares(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> tuple[dict[str, float], tuple[Message, ...]]:
     weight = {name: float(weights.get(name, 0.0)) for name in readings}
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     if not any(weight.values()):
         weight = dict.fromkeys(readings, 1.0)
-        warnings = ("All fusion weights of the modalities present are zero: they count as equal.",)
+        notes = (Message("weights_all_zero"),)
     force = {name: weight[name] * float(reading.reliability) for name, reading in readings.items()}
     if not any(force.values()):
         force = weight  # nothing is reliable: what there is still counts by its weight
     top = max(force.values())
     scaled = {name: value / top for name, value in force.items()}  # huge or tiny weights neither overflow nor vanish
     total = sum(scaled.values())
-    return {name: value / total for name, value in scaled.items()}, warnings
+    return {name: value / total for name, value in scaled.items()}, notes
 
 
 def _check(weights: Mapping[str, float]) -> None:
     for name, weight in weights.items():
         if name not in MODALITIES:
-            raise InputError(f"There is no modality {name!r} to weigh; there are: {', '.join(MODALITIES)}.")
+            raise InputError("weight_unknown", modality=name, known=MODALITIES)
         if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight) or weight < 0:
-            raise InputError(f"The fusion weight of {name} is {weight!r}; it must be a finite number of at least 0.")
+            raise InputError("weight_invalid", modality=name, weight=weight)
 
 
 def _entropy(p: np.ndarray) -> float:

@@ -6,17 +6,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emotion.labels import LABELS
+from emotion.messages import InputError, Message
 from emotion.mood import mood
 
 # How far words that were heard are relied upon at most, however well: with more, at the fusion weights of weights.yaml, "Dogs are sitting
 # by the door" would take over 3 points of unweighted average recall from the voices of RAVDESS's actors 1 to 10. The last line of
 # "python -m emotion.training.robustness fusion".
 HEARD = 0.65
+FUSION_CODES = ("weights_all_zero",)  # of the notes of a Fusion
 DECIMALS = 6  # of probabilities, moods and shares in to_dict(): fusing a parsed result again gives the same answer
-
-
-class InputError(ValueError):
-    """An input that cannot be used: one sentence with the problem, the value and the limit."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +234,7 @@ class Fusion:
     agreement: float | None
     mixed: bool
     shares: dict[str, float]
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +263,7 @@ class Analysis:
     duration: float | None = None
     transcript: Transcript | None = None
     timeline: tuple[Span, ...] = ()
-    notes: tuple[str, ...] = ()  # warnings other than the fusion's own
+    notes: tuple[Message, ...] = ()  # other than the fusion's own
     timings_ms: dict[str, float] = field(default_factory=dict)
     models: dict[str, ModelInfo] = field(default_factory=dict)
     media: Media = field(default_factory=Media, repr=False)
@@ -296,8 +294,14 @@ class Analysis:
         return self.fusion.mixed
 
     @property
+    def codes(self) -> tuple[Message, ...]:
+        """What to be careful about."""
+        return self.notes + self.fusion.notes
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        return self.notes + self.fusion.warnings
+        """The sentences of ``codes``, in English."""
+        return tuple(map(str, self.codes))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON: the format of Python, command line, HTTP and files."""
@@ -312,6 +316,7 @@ class Analysis:
             "transcript": None if self.transcript is None else self.transcript.to_dict(),
             "timeline": [span.to_dict() for span in self.timeline] or None,
             "warnings": list(self.warnings),
+            "codes": [message.to_dict() for message in self.codes],
             "timings_ms": {name: round(ms, 1) for name, ms in self.timings_ms.items()},
             "models": {name: info.to_dict() for name, info in self.models.items()},
         }
@@ -322,11 +327,12 @@ class Analysis:
         try:
             return _parse(data)
         except (KeyError, TypeError, ValueError, AttributeError) as e:
-            raise InputError(f"This is not an analysis as the product gives it out: {type(e).__name__}: {e}.") from e
+            raise InputError("analysis_malformed", error=f"{type(e).__name__}: {e}") from e
 
 
 def _parse(data: dict[str, Any]) -> Analysis:
     modalities = {name: _READING_PARSERS[name](reading) for name, reading in data["modalities"].items()}
+    notes = [Message.from_dict(message) for message in data.get("codes") or ()]
     fusion = Fusion(
         mood=data["mood"],
         label=data["label"],
@@ -334,6 +340,7 @@ def _parse(data: dict[str, Any]) -> Analysis:
         agreement=data["agreement"],
         mixed=bool(data["mixed"]),
         shares={name: float(reading["weight"]) for name, reading in data["modalities"].items()},
+        notes=tuple(note for note in notes if note.code in FUSION_CODES),
     )
     said = data.get("transcript")
     spans = (
@@ -352,7 +359,7 @@ def _parse(data: dict[str, Any]) -> Analysis:
         transcript=said
         and Transcript(said["text"], said["confidence"], said["engine"], tuple(Segment(**s) for s in said["segments"])),
         timeline=tuple(spans),
-        notes=tuple(map(str, data.get("warnings") or ())),
+        notes=tuple(note for note in notes if note.code not in FUSION_CODES),
         timings_ms=dict(data.get("timings_ms") or {}),
         models={name: ModelInfo(**info) for name, info in (data.get("models") or {}).items()},
     )

@@ -1,15 +1,6 @@
-"""The running app, and a browser with a fake microphone and camera, for the tests of page and HTTP."""
+"""What tests of several folders share: the running app, and the project's own clips."""
 
-import contextlib
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -18,73 +9,8 @@ import pytest
 import soundfile as sf
 from scipy.signal import resample_poly
 
-from emotion.serving.weights import ROLES
-
-ROOT = Path(__file__).resolve().parent.parent
-MEDIA = Path(__file__).resolve().parent / "data"
-CHROMIUM = (
-    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-START_S = 300  # until page and models are there, on a busy machine that compiles everything for the first time
-
-
-@dataclass(frozen=True)
-class App:
-    """The app as a process of its own: where it answers, what it logs, where it keeps uploads."""
-
-    url: str
-    log: Path
-    uploads: Path
-    process: subprocess.Popen | None = None
-
-    def until_loaded(self) -> None:
-        """Waits for a model in every role."""
-        until(lambda: self.log.read_text("utf-8").count(" ready after ") == len(ROLES), self.process, self.log)
-
-    def answers(self) -> int:
-        """How many analyses and edits it has answered."""
-        return self.log.read_text("utf-8").count("answered in")
-
-
-def until(happened: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:
-    """Waits for something that ``process`` does; fails with its log when it ends or START_S are over."""
-    end = time.monotonic() + START_S
-    while not happened():
-        assert process.poll() is None, log.read_text("utf-8")
-        assert time.monotonic() < end, log.read_text("utf-8")
-        time.sleep(0.25)
-
-
-def answers(url: str) -> bool:
-    try:
-        return urllib.request.urlopen(url + "config", timeout=5).status == 200
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def started(folder: Path, **environment: str) -> Iterator[App]:
-    """The app in a process of its own, its page answering."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    running = App(f"http://127.0.0.1:{port}/", folder / "log.txt", folder / "uploads")
-    settings = {
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(running.uploads),
-        "PYTHONUNBUFFERED": "1",
-    }
-    with running.log.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **settings, **environment}, stdout=log, stderr=log
-        )
-    try:
-        until(lambda: answers(running.url), process, running.log)
-        yield replace(running, process=process)
-    finally:
-        process.terminate()
-        process.wait(60)
-    assert not [path for path in running.uploads.rglob("*") if path.is_file()]  # what visitors handed in goes with the app
+from tests.clips import MEDIA, spoken_video
+from tests.running import App, started
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +30,12 @@ def photograph() -> np.ndarray:
 def glad() -> np.ndarray:
     """The project's own synthetic speech, float32 at 16 kHz."""
     return sf.read(MEDIA / "glad.flac", dtype="float32")[0]
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The photograph, drifting a little, with GLAD as its sound."""
+    return spoken_video(tmp_path_factory.mktemp("clips") / "spoken.mp4")
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,12 @@ import emotion
 from emotion import analyzer as analyzer_module
 from emotion.labels import LABELS
 from emotion.media import MAX_TEXT_CHARS
-from emotion.readings import InputError
-from emotion.serving.slots import Serving
+from emotion.messages import InputError, Message
+from emotion.serving.slots import Serving, State
 from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import MAX_STRETCHES
 from emotion.text.recogniser import MAX_WORDS
-from tests.clips import ASTRONAUT, GLAD, spoken_video
+from tests.clips import ASTRONAUT, GLAD
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,6 @@ def analyzer():
     with_models = emotion.load("bundled")
     yield with_models
     with_models.close()
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return spoken_video(tmp_path_factory.mktemp("clips") / "spoken.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +170,10 @@ def test_a_picture(analyzer):
     assert analysis.to_dict()["modalities"]["face"]["frames_sampled"] == 1
 
 
+def codes(analysis):
+    return [message.code for message in analysis.codes]
+
+
 @pytest.mark.parametrize("sound", ["silence", "noise", "tone"])
 def test_sound_without_speech_is_no_voice(analyzer, sound):
     n = 10 * SAMPLE_RATE
@@ -185,23 +184,23 @@ def test_sound_without_speech_is_no_voice(analyzer, sound):
     }[sound]
     analysis = analyzer.analyze(audio=(samples.astype(np.float32), SAMPLE_RATE))
     assert analysis.modalities == {} and analysis.mood is analysis.label is analysis.agreement is analysis.probabilities is None
-    assert any("voice" in warning for warning in analysis.warnings) and analysis.duration == pytest.approx(10, abs=0.01)
+    assert "no_voice" in codes(analysis) and analysis.duration == pytest.approx(10, abs=0.01)
 
 
 def test_a_picture_without_a_face(analyzer):
     analysis = analyzer.analyze(image=np.full((300, 400, 3), 128, np.uint8))
-    assert analysis.mood is None and any("No face" in warning for warning in analysis.warnings)
+    assert analysis.mood is None and codes(analysis) == ["no_face", "nothing_to_read"]
 
 
 def test_nothing_given_is_a_normal_result(analyzer):
     for blank in (None, "", "  \n", "\N{WAVING HAND SIGN}"):
         analysis = analyzer.analyze(text=blank)
-        assert analysis.mood is None and analysis.warnings
+        assert analysis.mood is None and "nothing_to_read" in codes(analysis)
 
 
 def test_another_language_leaves_the_words_out(analyzer):
     analysis = analyzer.analyze(audio=GLAD, language="de")
-    assert set(analysis.modalities) == {"speech"} and any("English" in warning for warning in analysis.warnings)
+    assert set(analysis.modalities) == {"speech"} and codes(analysis) == ["language_not_written"]
 
 
 def test_refusals_come_before_any_model_loads(tmp_path):
@@ -223,7 +222,7 @@ def test_refusals_come_before_any_model_loads(tmp_path):
         with pytest.raises(InputError) as refusal:
             fresh.analyze(**given)
         assert len(str(refusal.value)) > 15 and "\n" not in str(refusal.value)
-    assert set(fresh.status().values()) == {"waiting"}
+    assert {status.state for status in fresh.status().values()} == {State.WAITING}
     fresh.close()
 
 
@@ -233,14 +232,17 @@ def test_one_modality_that_fails_leaves_the_others(analyzer, video, monkeypatch)
 
     monkeypatch.setattr(analyzer.speech, "read", broken)
     analysis = analyzer.analyze(video=video, transcribe=False)
-    assert set(analysis.modalities) == {"face"} and any("voice failed" in warning for warning in analysis.warnings)
+    (note,) = analysis.codes
+    assert set(analysis.modalities) == {"face"} and note.code == "modality_left_out" and note.fields["modality"] == "speech"
+    assert "out of luck" not in str(note)
 
 
 def test_words_that_cannot_be_read_are_still_written_down(analyzer, monkeypatch):
     monkeypatch.setattr(analyzer.text, "read", lambda *_: 1 / 0)
     analysis = analyzer.analyze(audio=GLAD)
     assert set(analysis.modalities) == {"speech"} and "wonderful" in analysis.transcript.text
-    assert len(analysis.warnings) == 1 and "words failed" in analysis.warnings[0]
+    (note,) = analysis.codes
+    assert note.code == "modality_left_out" and note.fields["modality"] == "text"
     assert {"transcript", "text"} <= set(analysis.timings_ms) and set(analysis.models) == {"speech", "transcript"}
 
 
@@ -248,7 +250,7 @@ def test_speech_to_text_past_its_limit_leaves_the_others(analyzer, video, monkey
     monkeypatch.setattr(analyzer_module, "TRANSCRIPT_TIMEOUT_S", 0.05)
     monkeypatch.setattr(analyzer_module, "TRANSCRIPT_RATE", 0.0)
     analysis = analyzer.analyze(video=video)
-    assert set(analysis.modalities) == {"speech", "face"} and any("too long" in warning for warning in analysis.warnings)
+    assert set(analysis.modalities) == {"speech", "face"} and analysis.notes[0].fields["why"].code == "took_too_long"
 
 
 def test_no_model_changes_within_an_analysis(analyzer, video, monkeypatch):
@@ -268,7 +270,7 @@ def test_no_model_changes_within_an_analysis(analyzer, video, monkeypatch):
 
 class Unanswering:
     def read(self, *_):
-        raise InputError("the service is closed")
+        raise InputError("remote_off")
 
 
 def test_where_a_service_does_not_answer_the_bundled_model_does(analyzer, monkeypatch):
@@ -278,7 +280,8 @@ def test_where_a_service_does_not_answer_the_bundled_model_does(analyzer, monkey
     monkeypatch.setattr(slot, "_serving", service)
     analysis = analyzer.analyze(text="I am so happy")
     assert analysis.models["text"].name == choice.name and analysis.label == "happy"
-    assert any("a service gave no answer: the service is closed" in warning for warning in analysis.warnings)
+    told = {"role": "text", "model": "a service", "fallback": choice.name, "why": Message("remote_off")}
+    assert analysis.codes == (Message("model_fell_back", told),)
 
 
 def test_other_weights_fuse_the_same_readings(analyzer, whole):

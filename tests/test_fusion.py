@@ -8,7 +8,8 @@ import pytest
 import emotion
 from emotion.fusion import MIXED_SPREAD, calibrate, fuse, pulled_mood
 from emotion.labels import LABELS, MODALITIES
-from emotion.readings import InputError, Reading
+from emotion.messages import InputError
+from emotion.readings import Reading
 from emotion.serving.weights import default_weights
 
 EQUAL = {"text": 1.0, "speech": 1.0, "face": 1.0}
@@ -118,8 +119,8 @@ def test_unreliable_readings_weigh_less_and_none_is_an_error():
 def test_zero_weights_count_as_equal_with_a_warning():
     parts = {"text": reading("happy"), "speech": reading("sad")}
     fused = fuse(parts, {"text": 0, "speech": 0, "face": 1})
-    assert fused.shares == pytest.approx({"text": 0.5, "speech": 0.5}) and "zero" in fused.warnings[0]
-    assert fuse(parts, EQUAL).warnings == ()
+    assert fused.shares == pytest.approx({"text": 0.5, "speech": 0.5}) and fused.notes[0].code == "weights_all_zero"
+    assert fuse(parts, EQUAL).notes == ()
 
 
 @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf"), "1", None, True])

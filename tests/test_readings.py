@@ -8,11 +8,11 @@ import pytest
 
 from emotion.fusion import fuse
 from emotion.labels import LABELS
+from emotion.messages import InputError, Message
 from emotion.readings import (
     Analysis,
     FaceFrame,
     FaceReading,
-    InputError,
     ModelInfo,
     Segment,
     Span,
@@ -21,7 +21,9 @@ from emotion.readings import (
     Transcript,
 )
 
-TOP_KEYS = "mood label probabilities agreement mixed duration modalities transcript timeline warnings timings_ms models".split()
+TOP_KEYS = (
+    "mood label probabilities agreement mixed duration modalities transcript timeline warnings codes timings_ms models".split()
+)
 
 
 def vector(label, sureness=0.7):
@@ -52,7 +54,7 @@ def whole():
         duration=6.4,
         transcript=Transcript("so glad", 0.4, "moonshine-tiny-en", (Segment(0.0, 1.9, "so glad"),)),
         timeline=(Span(0.0, 2.0, 3.4, {"speech": vector("neutral")}),),
-        notes=("a note",),
+        notes=(Message("no_model", {"role": "text", "why": Message("hub_answers", {"status": 500})}),),
         timings_ms={"total": 930.0},
         models={"speech": ModelInfo("bundled", "emotion-speech", "1")},
     )
@@ -88,6 +90,18 @@ def test_parsing_gives_the_same_back(whole):
     assert rounded(again) == rounded(whole.to_dict())
 
 
+def test_each_warning_is_the_sentence_of_its_code(whole):
+    data = dataclasses.replace(whole, fusion=fuse(whole.modalities, {})).to_dict()
+    assert data["codes"] == [
+        {"code": "no_model", "fields": {"role": "text", "why": {"code": "hub_answers", "fields": {"status": 500}}}},
+        {"code": "weights_all_zero", "fields": {}},
+    ]
+    assert [Message.from_dict(code).say() for code in data["codes"]] == data["warnings"]
+    again = Analysis.from_dict(data)
+    refused = dataclasses.replace(again, fusion=fuse(again.modalities, {"text": 1})).to_dict()
+    assert refused["codes"] == data["codes"][:1]  # what was said of the weights goes with them
+
+
 def rounded(value):
     """To four decimals: the last one may change when float32 probabilities are brought to the sum 1."""
     if isinstance(value, dict):
@@ -100,6 +114,16 @@ def rounded(value):
 @pytest.mark.parametrize(
     "spoil",
     [
+        *(
+            lambda d, code=code: {**d, "codes": [code]}
+            for code in (
+                "no_face",
+                {"code": "no_face"},
+                {"code": "never_heard_of", "fields": {}},
+                {"code": "no_face", "fields": {"more": 1}},
+                {"code": "no_model", "fields": {"role": "text", "why": {"code": "no_face", "fields": {"more": 1}}}},
+            )
+        ),
         lambda d: None,
         lambda d: [],
         lambda d: {},

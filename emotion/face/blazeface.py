@@ -13,7 +13,7 @@ import numpy as np
 
 from emotion.checkpoint import Choice, model_file
 from emotion.face.detection import Detection, Place, distinct, square_cut
-from emotion.readings import InputError
+from emotion.messages import InputError
 
 SIDE = 128  # pixels of the network's input
 GRIDS = ((16, 2), (8, 6))  # cells a side, and anchors a cell: 16 * 16 * 2 + 8 * 8 * 6 = 896 anchors
@@ -43,7 +43,7 @@ class BlazeFace:
             self._network = cv2.dnn.readNetFromTFLite(str(model_file(choice, ".tflite")))
             self._scored(np.zeros((SIDE, SIDE, 3), np.uint8))
         except (cv2.error, ValueError) as e:
-            raise InputError(f"{choice.name} is no BlazeFace: {e}") from e
+            raise InputError("model_of_another_kind", model=choice.name, kind="BlazeFace", reason=e) from e
 
     def detect(self, image: np.ndarray, thorough: bool = True) -> list[Detection]:
         height, width = image.shape[:2]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion.readings import InputError
+from emotion.messages import InputError
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.live.buffers import Latest, Part, Ring, Tail
 from emotion.live.columns import Columns, Sketch
-from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, InputError, Media, Reading, Segment, Transcript
+from emotion.messages import InputError
+from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, Media, Reading, Segment, Transcript
 from emotion.serving import transcription
 from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import quietest
@@ -130,12 +131,12 @@ class LiveSession:
                 if packet < self._packets:
                     return
                 if packet > self._packets:
-                    raise InputError(f"Packet {packet} of the sound came, and {self._packets} was next.")
+                    raise InputError("live_packet_out_of_order", packet=packet, expected=self._packets)
                 self._packets += 1
             if self._resampler is None:
                 self._resampler = media.Resampler(rate)
             if rate != self._resampler.rate:
-                raise InputError(f"The sound's rate changed from {self._resampler.rate} to {rate} Hz.")
+                raise InputError("live_rate_changed", before=self._resampler.rate, rate=rate)
             self._add(self._resampler.add(_as_float(samples)))
         self._readers["speech"].tell()
         self._readers["text"].tell()
@@ -143,10 +144,10 @@ class LiveSession:
     def see(self, picture: bytes, time: float) -> None:
         """The next picture, a JPEG of at most MAX_PICTURE_BYTES; those between two looks are not looked at."""
         if not picture.startswith(JPEG) or len(picture) > MAX_PICTURE_BYTES:
-            raise InputError(f"A picture of the stream must be a JPEG of at most {MAX_PICTURE_BYTES:,} bytes.")
+            raise InputError("live_picture_type", limit=MAX_PICTURE_BYTES)
         with self._lock:
             if not (math.isfinite(time) and time > self._last_picture):
-                raise InputError(f"The picture's time is {time} s, after one of {self._last_picture} s.")
+                raise InputError("live_picture_out_of_order", time=time, before=self._last_picture)
             self._last_picture = time
             self._picture = (time, picture)
             if not self._pictures or time - self._pictures[-1][0] >= PICTURE_EVERY_S - 0.01:
@@ -222,7 +223,7 @@ class LiveSession:
         if serving.choice.source == "remote":
             serving = self._analyzer.slots[role].spare()
             if serving is None:
-                raise InputError(f"There is no model for {role} on this machine.")
+                raise InputError("no_model_here", role=role)
         return serving.model
 
     def _read_voice(self) -> None:

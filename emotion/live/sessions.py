@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 from emotion.analyzer import Analyzer
 from emotion.live.session import LiveSession
-from emotion.readings import InputError
+from emotion.messages import InputError
 
 SESSIONS = 4  # at once: each takes about half a core
 IDLE_S = 30.0  # without sound or picture, after which a session is forgotten
 LONGEST_S = 1800.0  # of a session, so that a forgotten tab keeps no place
-BUSY = f"{SESSIONS} people are live here just now, and more would slow all down: try again in a minute, or record instead."
 
 
 class Sessions:
@@ -33,7 +32,7 @@ class Sessions:
         self.sweep()
         with self._lock:
             if len(self._sessions) >= SESSIONS:
-                raise InputError(BUSY)
+                raise InputError("live_busy", people=SESSIONS)
             token = secrets.token_urlsafe(16)
             self._sessions[token] = LiveSession(self._analyzer, language), self._clock()
             self._used[token] = self._clock()

@@ -1,5 +1,6 @@
 """Sound in files and arrays: mono, 16 kHz."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
@@ -10,13 +11,14 @@ import numpy as np
 from emotion.media import limits
 from emotion.media.containers import container_of, decoded, sound_of, start_of
 from emotion.media.files import array_of, name_of, opened
-from emotion.media.limits import too_long, too_short
-from emotion.readings import InputError
+from emotion.media.limits import Name, check_duration, check_shortness
+from emotion.messages import InputError, Message
 from emotion.sound import SAMPLE_RATE
 
 BLOCK_FRAMES = 16  # of sound, mixed and resampled at once: 0.3 s of the usual 1,024 samples, 32 MB of flac's 65,535 x 8
 # 128 taps (libswresample's default is 32): from 48 kHz, flat to 7.6 kHz, and what lies above 8.2 kHz comes out 95 dB down.
 RESAMPLING = {"filter_size": "128", "cutoff": "0.98"}
+THE_SOUND = Message("the_sound")  # which came in no file
 
 
 def decode_audio(path: str | os.PathLike) -> np.ndarray:
@@ -32,11 +34,11 @@ def decode_audio(path: str | os.PathLike) -> np.ndarray:
     with opened(path) as file, container_of(file, name) as container:
         stream = sound_of(container)
         if stream is None:
-            raise InputError(f"{name} has no sound track.")
+            raise InputError("no_sound_track", file=name)
         frames = decoded(container, stream)
         first = next(frames, None)
         if first is None:
-            raise InputError(f"{name} has a sound track, but no sound can be decoded from it.")
+            raise InputError("sound_not_decodable", file=name)
         lead = min(max(0.0, (first.time or 0.0) - start_of(container)), limits.MAX_DURATION_S)
         blocks = _resampled(_mono(_countable(chain([first], frames)), name))
         silence = np.zeros(round(lead * SAMPLE_RATE), np.float32)
@@ -51,29 +53,26 @@ def from_samples(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
     Raises ``InputError`` for any other shape, type or rate, for less than ``MIN_DURATION_S`` or more than ``MAX_DURATION_S``.
     """
-    samples = array_of(samples, "sound")
+    samples = array_of(samples, THE_SOUND)
     if samples.dtype.kind not in "iuf":
-        raise InputError(f"The sound's samples are {samples.dtype}; they must be integers or floating-point numbers.")
+        raise InputError("samples_type", type=samples.dtype)
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= limits.MAX_CHANNELS):
-        limit = f"it must be (n,) or (n, channels), at most {limits.MAX_CHANNELS} channels"
-        raise InputError(f"The sound has the shape {samples.shape}; {limit}.")
+        raise InputError("samples_shape", shape=str(samples.shape), limit=limits.MAX_CHANNELS)
     if len(samples) == 0:
-        raise InputError("The sound is empty: 0 samples.")
-    rate = _rate(sample_rate, "The sound")
-    if len(samples) / rate < limits.MIN_DURATION_S:
-        raise too_short("The sound", len(samples) / rate)
-    if len(samples) / rate > limits.MAX_DURATION_S:
-        raise too_long("The sound", len(samples) / rate)
+        raise InputError("samples_empty")
+    rate = _rate(sample_rate, THE_SOUND)
+    check_shortness(THE_SOUND, len(samples) / rate)
+    check_duration(THE_SOUND, len(samples) / rate)
     blocks = (samples[i : i + rate] for i in range(0, len(samples), rate))  # a second each: the float copies stay small
     mono = ((_as_float(block).reshape(len(block), -1).mean(axis=1), rate) for block in blocks)
-    return _bounded(np.concatenate([*_resampled(mono)]), "The sound")
+    return _bounded(np.concatenate([*_resampled(mono)]), THE_SOUND)
 
 
 class Resampler:
     """Brings mono sound that comes in blocks, float32 (n,) at ``rate`` Hz, to ``SAMPLE_RATE``, without a seam between them."""
 
     def __init__(self, rate: int):
-        self.rate = _rate(rate, "The sound")
+        self.rate = _rate(rate, THE_SOUND)
         same = self.rate == SAMPLE_RATE
         self._inner = None if same else av.AudioResampler("fltp", "mono", SAMPLE_RATE, options=RESAMPLING)
 
@@ -133,11 +132,10 @@ def _as_float(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32) / np.float32(largest)
 
 
-def _rate(rate: int, name: str) -> int:
+def _rate(rate: int, name: Name) -> int:
     if not isinstance(rate, (int, float, np.number)) or not limits.MIN_SAMPLE_RATE <= rate <= limits.MAX_SAMPLE_RATE:
-        raise InputError(
-            f"{name} has a sample rate of {rate!r} Hz; it must be {limits.MIN_SAMPLE_RATE} to {limits.MAX_SAMPLE_RATE} Hz."
-        )
+        least, limit = limits.MIN_SAMPLE_RATE, limits.MAX_SAMPLE_RATE
+        raise InputError("sample_rate_out_of_range", file=name, rate=rate, least=least, limit=limit)
     return int(rate)
 
 
@@ -161,19 +159,15 @@ def _limited(blocks: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
     length = 0
     for block in blocks:
         length += len(block)
-        if length > limits.MAX_DURATION_S * SAMPLE_RATE:
-            raise too_long(name, f"more than {limits.MAX_DURATION_S}")
+        check_duration(name, length / SAMPLE_RATE)
         yield block
 
 
-def _bounded(samples: np.ndarray, name: str) -> np.ndarray:
+def _bounded(samples: np.ndarray, name: Name) -> np.ndarray:
     """Samples clipped to [-1, 1], float32."""
-    if samples.size < limits.MIN_DURATION_S * SAMPLE_RATE:
-        raise too_short(name, samples.size / SAMPLE_RATE)
+    check_shortness(name, samples.size / SAMPLE_RATE)
     peak = max(samples.max(), -samples.min())
     if peak > limits.MAX_PEAK:
-        raise InputError(
-            f"{name} reaches {peak:.0f}; full scale of floating-point samples is 1, and {limits.MAX_PEAK:.0f} the limit."
-        )
+        raise InputError("sound_too_loud", file=name, peak=math.ceil(peak), limit=limits.MAX_PEAK)
     bounded: np.ndarray = np.clip(samples, -1.0, 1.0, dtype=np.float32)
     return bounded

@@ -12,8 +12,8 @@ import av
 from av.stream import Disposition
 
 from emotion.media import limits
-from emotion.media.limits import check_pixels, too_long
-from emotion.readings import InputError
+from emotion.media.limits import check_duration, check_pixels
+from emotion.messages import InputError
 
 # Demuxers that libav may use. Playlists and scripts (hls, concat, sdp, image2 ...) name other files and are not among them.
 CONTAINERS = "wav,w64,aiff,mp3,aac,flac,ogg,mov,matroska,avi"
@@ -36,19 +36,16 @@ def container_of(file: BinaryIO, name: str) -> Iterator[av.container.InputContai
             metadata_errors="ignore",
         )
     except (av.FFmpegError, ValueError) as e:
-        reason = "it is something else, damaged or cut off"
-        raise InputError(f"{name} is not a sound or video file that can be read: {reason}.") from e
+        raise InputError("media_unreadable", file=name) from e
     with container:
-        if sound_of(container) is None and pictures_of(container) is None:
-            raise InputError(f"{name} has neither a sound track nor a video track that can be read.")
-        duration = duration_of(container)
-        if duration is not None and duration > limits.MAX_DURATION_S:
-            raise too_long(name, duration)
-        if (pictures := pictures_of(container)) is not None:
+        pictures = pictures_of(container)
+        if sound_of(container) is None and pictures is None:
+            raise InputError("media_without_tracks", file=name)
+        check_duration(name, duration_of(container) or 0.0, pictures is not None)
+        if pictures is not None:
             check_pixels(name, pictures.codec_context.width, pictures.codec_context.height)
             if pictures.codec_context.width == 0:  # what libav leaves of a size that is over its max_pixels
-                limit = f"the limit of {limits.MAX_PIXELS / 1e6:.0f} million pixels"
-                raise InputError(f"{name} has video frames of an unknown size, or over {limit}.")
+                raise InputError("frame_size_unknown", file=name, limit=limits.MAX_PIXELS / 1e6)
         yield container
 
 

@@ -1,5 +1,6 @@
 """Files as they come: untrusted, opened by descriptor, named without their folder."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 from emotion.media import limits
-from emotion.readings import InputError
+from emotion.messages import InputError, Message
 
 
 @contextmanager
@@ -18,14 +19,14 @@ def opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """An open regular file, neither empty nor too large; what the libraries raise on it comes out as an ``InputError``."""
     name = name_of(path)
     if not os.path.exists(path):
-        raise InputError(f"{name} does not exist.")
+        raise InputError("file_not_found", file=name)
     if not os.path.isfile(path):  # a folder, a device, or a pipe that would block
-        raise InputError(f"{name} is not a file.")
+        raise InputError("file_not_regular", file=name)
     if os.path.getsize(path) == 0:
-        raise InputError(f"{name} is empty: 0 bytes.")
+        raise InputError("file_empty", file=name)
     if os.path.getsize(path) > limits.MAX_FILE_BYTES:
-        most = f"{limits.MAX_FILE_BYTES / 2**20:.0f} MB, and {limits.MAX_DURATION_S} s ({limits.MAX_DURATION_S / 60:g} minutes) of sound or video"
-        raise InputError(f"{name} is too large: {os.path.getsize(path) / 2**20:.0f} MB; the limit is {most}.")
+        size, most = (math.ceil(bytes / 2**20) for bytes in (os.path.getsize(path), limits.MAX_FILE_BYTES))
+        raise InputError("file_too_large", file=name, megabytes=size, limit=most, seconds=limits.MAX_DURATION_S)
     try:
         # By descriptor, so that the file object has no name in which libav would see an extension to trust or an address to read.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb") as file:
@@ -33,20 +34,20 @@ def opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
     except InputError:
         raise
     except (av.FFmpegError, OSError, cv2.error, MemoryError, ValueError, RuntimeError) as e:
-        raise InputError(f"{name} cannot be read: {getattr(e, 'strerror', None) or e or type(e).__name__}.") from e
+        raise InputError("file_unreadable", file=name, reason=getattr(e, "strerror", None) or str(e) or type(e).__name__) from e
 
 
 def name_of(path: str | os.PathLike) -> str:
     """How messages call a file: without its folder, which is no business of whoever uploaded it."""
     try:
-        return os.path.basename(os.path.normpath(os.fsdecode(path))) or "The path"
+        return os.path.basename(os.path.normpath(os.fsdecode(path))) or os.sep
     except TypeError as e:
-        raise InputError(f"A {type(path).__name__} is not the path of a file.") from e
+        raise InputError("file_not_path", type=type(path).__name__) from e
 
 
-def array_of(values: object, what: str) -> np.ndarray:
+def array_of(values: object, what: Message) -> np.ndarray:
     """Values as an array; ``what`` they are, for the InputError that a ragged list raises."""
     try:
         return np.asarray(values)
     except ValueError as e:  # a ragged list
-        raise InputError(f"The {what} is a {type(values).__name__} that makes no array.") from e
+        raise InputError("array_ragged", what=what, type=type(values).__name__) from e

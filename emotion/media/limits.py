@@ -1,6 +1,8 @@
 """Every limit on an input, and the errors of what breaks one."""
 
-from emotion.readings import InputError
+import math
+
+from emotion.messages import InputError, Message
 
 MAX_DURATION_S = 600  # 10 minutes of sound or video: 38 MB of samples, and more than one mood
 MIN_DURATION_S = 0.1  # of sound: less holds no syllable, and down to 1 kHz the resampler's filter fits into it
@@ -15,20 +17,25 @@ MAX_FRAMES = 60  # of one video: 12 s at FRAME_RATE; longer ones are sampled mor
 FRAME_SIDE = 640  # pixels, longer side of a sampled frame: the face of someone filming themselves is then 150 wide and more
 IMAGE_SIDE = 1280  # pixels, longer side of a picture: faces in a group photo stay 50 wide
 
+Name = str | Message  # of a file, or what is none: the sound, the picture
 
-def check_pixels(name: str, width: int, height: int) -> None:
+
+def check_pixels(name: Name, width: int, height: int) -> None:
     """Raises InputError for a picture or frame of more than MAX_PIXELS."""
     if width * height > MAX_PIXELS:
-        limit = f"the limit is {MAX_PIXELS / 1e6:.0f} million pixels"
-        raise InputError(f"{name} is too large: {width} x {height} = {width * height / 1e6:.0f} million pixels; {limit}.")
+        size, limit = math.ceil(width * height / 1e6), MAX_PIXELS / 1e6
+        raise InputError("picture_too_large", file=name, width=width, height=height, megapixels=size, limit=limit)
 
 
-def too_long(name: str, seconds: float | str) -> InputError:
-    """The error of what lasts longer than MAX_DURATION_S."""
-    value = seconds if isinstance(seconds, str) else f"{seconds:.1f}"
-    return InputError(f"{name} is too long: {value} s; the limit is {MAX_DURATION_S} s ({MAX_DURATION_S / 60:g} minutes).")
+def check_duration(name: Name, seconds: float, pictures: bool = False) -> None:
+    """Raises InputError for sound, or ``pictures``, of more than MAX_DURATION_S."""
+    if seconds > MAX_DURATION_S:
+        if pictures:
+            raise InputError("video_too_long", file=name, seconds=math.ceil(seconds), limit=MAX_DURATION_S)
+        raise InputError("audio_too_long", file=name, seconds=math.ceil(seconds), limit=MAX_DURATION_S)
 
 
-def too_short(name: str, seconds: float) -> InputError:
-    """The error of sound shorter than MIN_DURATION_S."""
-    return InputError(f"{name} is too short: {seconds:.3f} s of sound; the least is {MIN_DURATION_S} s.")
+def check_shortness(name: Name, seconds: float) -> None:
+    """Raises InputError for sound of less than MIN_DURATION_S."""
+    if seconds < MIN_DURATION_S:
+        raise InputError("audio_too_short", file=name, seconds=round(seconds, 3), limit=MIN_DURATION_S)

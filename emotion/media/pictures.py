@@ -10,11 +10,13 @@ import numpy as np
 
 from emotion.media import limits
 from emotion.media.files import array_of, name_of, opened
-from emotion.media.limits import check_pixels
-from emotion.readings import Frame, InputError
+from emotion.media.limits import Name, check_pixels
+from emotion.messages import InputError, Message
+from emotion.readings import Frame
 
 MAX_SEGMENTS = 10_000  # before the size of a jpg; cameras write 10 to 30
 PNG, JPEG, RIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"
+THE_PICTURE = Message("the_picture")  # which came in no file
 
 
 def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
@@ -25,12 +27,12 @@ def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
     Raises ``InputError`` for anything else, for more than ``MAX_PIXELS`` and for what cannot be decoded.
     """
     if isinstance(source, bytes):
-        image = _picture(BytesIO(source), "The picture")
+        image = _picture(BytesIO(source), THE_PICTURE)
     elif isinstance(source, (str, os.PathLike)):
         with opened(source) as file:
             image = _picture(file, name_of(source))
     else:
-        image = _rgb(array_of(source, "picture"))
+        image = _rgb(array_of(source, THE_PICTURE))
     width, height = fitted(image.shape[1], image.shape[0], limits.IMAGE_SIDE)
     if (height, width) != image.shape[:2]:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
@@ -46,26 +48,26 @@ def fitted(width: float, height: float, side: int) -> tuple[int, int]:
 def _rgb(image: np.ndarray) -> np.ndarray:
     """A picture given as an array, checked, as (h, w, 3)."""
     if image.dtype != np.uint8:
-        raise InputError(f"The picture's values are {image.dtype}; they must be uint8, 0 to 255.")
+        raise InputError("picture_type", type=image.dtype)
     if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
-        raise InputError(f"The picture has the shape {image.shape}; it must be (h, w), (h, w, 3) or (h, w, 4), and not empty.")
-    check_pixels("The picture", image.shape[1], image.shape[0])
+        raise InputError("picture_shape", shape=str(image.shape))
+    check_pixels(THE_PICTURE, image.shape[1], image.shape[0])
     return np.repeat(image[:, :, np.newaxis], 3, axis=2) if image.ndim == 2 else image[:, :, :3]
 
 
-def _picture(file: BinaryIO, name: str) -> np.ndarray:
+def _picture(file: BinaryIO, name: Name) -> np.ndarray:
     size = picture_size(file, name)
     if size is None:
-        raise InputError(f"{name} is not a png, jpg or webp picture.")
+        raise InputError("not_a_picture", file=name)
     check_pixels(name, *size)
     # IMREAD_COLOR_RGB turns by EXIF, drops transparency, spreads grey and palettes and takes 16 bits down to 8.
     image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
-        raise InputError(f"{name} cannot be decoded: it is damaged or cut off.")
+        raise InputError("picture_damaged", file=name)
     return image
 
 
-def picture_size(file: BinaryIO, name: str) -> tuple[int, int] | None:
+def picture_size(file: BinaryIO, name: Name) -> tuple[int, int] | None:
     """Width and height by the header of a png, jpg or webp, so that any size can be refused unread; None for other files."""
     head = file.read(32)
     file.seek(0)
@@ -77,7 +79,7 @@ def picture_size(file: BinaryIO, name: str) -> tuple[int, int] | None:
         if head.startswith(RIFF) and head[8:12] == b"WEBP":
             return _webp_size(head)
     except struct.error as e:
-        raise InputError(f"{name} cannot be decoded: the picture's header is damaged or cut off.") from e
+        raise InputError("picture_header_damaged", file=name) from e
     return None
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from emotion.media import limits
 from emotion.media.containers import Skip, container_of, decoded, packets, pictures_of, start_of
 from emotion.media.files import name_of, opened
-from emotion.media.limits import too_long
+from emotion.media.limits import check_duration
 from emotion.media.pictures import fitted
-from emotion.readings import Frame, InputError
+from emotion.messages import InputError
+from emotion.readings import Frame
 
 
 def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
@@ -27,8 +28,7 @@ def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
         with container_of(file, name) as container:
             times, keys = _packet_times(container, _track(container, name))
         end = max(times, default=0.0)
-        if end > limits.MAX_DURATION_S:
-            raise too_long(name, end)
+        check_duration(name, end, pictures=True)
         skip: Skip
         interval = max(1 / limits.FRAME_RATE, end / (limits.MAX_FRAMES - 0.5))  # so that the last frame still has a slot
         firsts = {_slot(time, interval): time for time in sorted(times, reverse=True)}
@@ -42,7 +42,7 @@ def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
         with container_of(file, name) as container:
             frames = _sampled(container, _track(container, name), interval, wanted, skip)
     if not frames:
-        raise InputError(f"{name} has a video track, but no frame can be decoded from it.")
+        raise InputError("video_not_decodable", file=name)
     return frames
 
 
@@ -50,7 +50,7 @@ def _track(container: av.container.InputContainer, name: str) -> av.VideoStream:
     """The video track. Raises InputError where there is none."""
     track = pictures_of(container)
     if track is None:
-        raise InputError(f"{name} has no video track.")
+        raise InputError("no_video_track", file=name)
     return track
 
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, assets, examples, live, method, microphone, settings, text, texts, upload, webcam, wording
+from emotion.page import api, assets, examples, live, method, microphone, settings, texts, typed, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
@@ -44,7 +44,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
         models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")
         trouble = gr.HTML(visible=False, padding=False)
         with gr.Tabs(overflow_behavior="wrap") as tabs:
-            sources = [source for tab in (microphone, live, upload, webcam, text) for source in tab.build(analyzer)]
+            sources = [source for tab in (microphone, live, upload, webcam, typed) for source in tab.build(analyzer)]
             method.build(page)
         language = gr.Radio(
             [(static("spoken_english"), ENGLISH), (static("spoken_other"), OTHER)],
@@ -62,7 +62,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
         def status(request: gr.Request) -> tuple[str, gr.Timer]:
             states = analyzer.status()
             line = wording.models_line(texts.of(request), states)
-            return line, gr.Timer(active=any(map(wording.is_loading, states.values())))
+            return line, gr.Timer(active=any(state.passing for state in states.values()))
 
         gr.on([page.load, timer.tick], status, None, [models, timer], show_progress="hidden", api_visibility="private")
         page.load(None, js=IN_ITS_LANGUAGE)

@@ -13,11 +13,12 @@ import gradio as gr
 
 from emotion.analyzer import Analyzer
 from emotion.labels import MODALITIES
-from emotion.page import texts, wording
+from emotion.messages import InputError, Message
+from emotion.page import texts
 from emotion.page.history import Entry, History
 from emotion.page.result import ResultPanel, shown_weight
 from emotion.page.texts import Say
-from emotion.readings import Analysis, InputError, Media
+from emotion.readings import Analysis, Media
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +141,11 @@ class Session:
         """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""
         context = contextvars.copy_context()
 
-        def report(share: float, stage: str) -> None:
-            loading = any(map(wording.is_loading, self.analyzer.status().values()))
-            stage = say.sentence(stage)
+        def report(share: float, stage: Message) -> None:
+            loading = any(status.passing for status in self.analyzer.status().values())
+            told = stage.say(say.language)
             waiting = f" ({say('models_still_loading')})" if loading else ""
-            context.copy().run(progress, share, desc=stage[0].upper() + stage[1:] + waiting)
+            context.copy().run(progress, share, desc=told[0].upper() + told[1:] + waiting)
 
         return report
 
@@ -198,7 +199,7 @@ def sentences_for_errors(say: Say) -> Iterator[None]:
     try:
         yield
     except InputError as e:
-        raise gr.Error(say.sentence(str(e)), print_exception=False) from e
+        raise gr.Error(e.message.say(say.language), print_exception=False) from e
     except gr.Error:
         raise
     except TimeoutError as e:

@@ -6,9 +6,10 @@ Files come through hidden components, not ``gr.api``: only those check that a pa
 import gradio as gr
 
 from emotion.analyzer import Analyzer
+from emotion.messages import InputError
 from emotion.page.answering import MODEL_QUEUE, QUICK_QUEUE, sentences_for_errors
 from emotion.page.texts import ENGLISH, Say
-from emotion.readings import Analysis, InputError
+from emotion.readings import Analysis
 
 IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
 
@@ -16,30 +17,35 @@ IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
 def build(analyzer: Analyzer) -> None:
     def analyze_text(text):
         """Words alone. Returns the analysis as JSON."""
-        return _analyzed(text=_text(text))
+        return _analyzed(text=text)
 
     def analyze_audio(audio, text):
         """Voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
-        return _analyzed(audio=_file(audio, "audio"), text=_text(text))
+        return _analyzed(audio=audio, text=text)
 
     def analyze_video(video, text):
         """Face, voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
-        return _analyzed(video=_file(video, "video"), text=_text(text))
+        return _analyzed(video=video, text=text)
 
     def analyze_image(image):
         """The face in a picture. Returns the analysis as JSON."""
-        return _analyzed(image=_file(image, "image"))
+        return _analyzed(image=image)
 
     def fuse(analysis, weights):
         """An analysis fused by other weights (text, speech, face), at once. Returns the analysis as JSON."""
         with sentences_for_errors(IN_ENGLISH):
             if not isinstance(weights, dict):
-                raise InputError(f"The weights are a {type(weights).__name__}; they must map text, speech and face to numbers.")
+                raise InputError("weights_type", type=type(weights).__name__)
             return analyzer.with_weights(Analysis.from_dict(analysis), weights).to_dict()
 
-    def _analyzed(**arguments) -> dict:
+    def _analyzed(text="", **files) -> dict:
         with sentences_for_errors(IN_ENGLISH):
-            return analyzer.analyze(**arguments).to_dict()
+            if not isinstance(text, str):
+                raise InputError("text_type", type=type(text).__name__)
+            for kind, path in files.items():
+                if path is None:
+                    raise InputError("upload_missing", kind=kind)
+            return analyzer.analyze(text=text, **files).to_dict()
 
     with gr.Group(visible=False):
         file, other_file, picture = gr.File(label="audio"), gr.File(label="video"), gr.File(label="image")
@@ -55,15 +61,3 @@ def build(analyzer: Analyzer) -> None:
     )
     for function, inputs, queue in endpoints:
         call.click(function, inputs, result, api_name=function.__name__, **queue)
-
-
-def _text(text: object) -> str:
-    if not isinstance(text, str):
-        raise gr.Error(f"The text is a {type(text).__name__}; it must be a string.", print_exception=False)
-    return text
-
-
-def _file(path: str | None, name: str) -> str:
-    if path is None:
-        raise gr.Error(f"There is no {name}: it must be an uploaded file.", print_exception=False)
-    return path

@@ -1,5 +1,5 @@
-// The analyses of this visit, oldest first, as {id, time, source, analysis, why, cautions}, the last two sentences in the visitor's
-// language: kept by the browser for as long as its tab is open, or in memory where it keeps nothing. sides.js stands before it.
+// The analyses of this visit, oldest first, as {id, time, source, analysis} and what the page says of each in the visitor's language:
+// kept by the browser for as long as its tab is open, or in memory where it keeps nothing. sides.js stands before it.
 const PREFIX = "emotion-analysis:";
 const MOST = 50;
 
@@ -20,8 +20,9 @@ const entries = (() => {
   function usable(key) {
     try {
       const entry = JSON.parse(sessionStorage.getItem(key));
-      const { analysis, why, cautions } = entry;
-      if ("mood" in analysis && analysis.modalities.constructor === Object && [why, cautions].every(Array.isArray)) return [entry];
+      const { analysis, why, cautions, measured, models } = entry;
+      const parts = [analysis.modalities, measured, models];
+      if ("mood" in analysis && [why, cautions].every(Array.isArray) && parts.every((part) => part.constructor === Object)) return [entry];
     } catch {
       // not even an object
     }

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from emotion.labels import LABELS, MODALITIES
-from emotion.page import assets, explanation
+from emotion.page import assets, explanation, wording
 from emotion.page.compare import SETS, label_row
 from emotion.page.texts import Say, element
 from emotion.readings import Analysis
@@ -27,7 +27,15 @@ COLUMNS = {  # with the key of what stands above it
     "take": "history_take",
 }
 FILES = ("json", "csv", "report")
-FUSED = ("mood", "label", "probabilities", "agreement", "mixed", "warnings")  # of to_dict(): what changes with the weights
+FUSED = (
+    "mood",
+    "label",
+    "probabilities",
+    "agreement",
+    "mixed",
+    "warnings",
+    "codes",
+)  # of to_dict(): what changes with the weights
 SCRIPTS = ("download.js", "sides.js", "entries.js", "report.js", "history.js")
 
 
@@ -67,9 +75,15 @@ class History:
         }
 
 
-def _told(say: Say, analysis: Analysis) -> dict[str, list[str]]:
-    """What the page says of an answer in the visitor's language beside its numbers: why it came out so, and what to be careful about."""
-    return {"why": explanation.sentences(say, analysis), "cautions": [say.sentence(warning) for warning in analysis.warnings]}
+def _told(say: Say, analysis: Analysis) -> dict[str, Any]:
+    """What the page says of an answer in the visitor's language beside its numbers, for the report: plain text."""
+    return {
+        "why": explanation.sentences(say, analysis),
+        "cautions": [message.say(say.language) for message in analysis.codes],
+        "measured": {name: wording.measured(say, reading, analysis) for name, reading in analysis.modalities.items()},
+        "heard": analysis.transcript and wording.heard(say, analysis.transcript),
+        "models": {role: wording.model(say, info) for role, info in analysis.models.items()},
+    }
 
 
 def _markup() -> str:

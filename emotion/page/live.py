@@ -14,16 +14,17 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from emotion.analyzer import NOT_ENGLISH, Analyzer
+from emotion.analyzer import Analyzer
 from emotion.figures import COLOURS
 from emotion.labels import LABELS
 from emotion.live.columns import COLUMN, COLUMNS, Columns
 from emotion.live.session import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
 from emotion.live.sessions import Sessions
+from emotion.messages import InputError, Message
 from emotion.page import assets, texts
 from emotion.page.answering import Source
-from emotion.page.texts import ENGLISH, Say, element, label
-from emotion.readings import Fusion, InputError
+from emotion.page.texts import Say, element, label
+from emotion.readings import Fusion
 from emotion.sound import SAMPLE_RATE, SPECTROGRAM_BANDS
 
 MAX_SOUND_BYTES = 3_000_000  # of one packet: half a minute at 48 kHz, which a stalled connection may have to make up for
@@ -33,21 +34,20 @@ COLUMNS_A_SECOND = SAMPLE_RATE // COLUMN
 
 def build(analyzer: Analyzer) -> list[Source]:
     sessions = Sessions(analyzer)
-    ended, nothing = Say(ENGLISH)("said_live_ended"), Say(ENGLISH)("said_live_nothing")
 
     def begin(message: Any) -> dict:
         """A new session: its token, or why there is none."""
         try:
             return {"token": sessions.open(str(_part(message, "spoken"))[:20])}
         except InputError as e:
-            return {"trouble": _say(message).sentence(str(e))}
+            return {"trouble": e.message.say(_say(message).language)}
 
     def exchange(message: Any) -> dict:
         """Takes sound or a picture and gives back what is known by now."""
         say = _say(message)
         session = sessions.get(str(_part(message, "token")))
         if session is None:
-            return {"trouble": say.sentence(ended)}
+            return {"trouble": Message("live_ended").say(say.language)}
         try:
             if "sound" in message:
                 sound = message["sound"]
@@ -57,17 +57,17 @@ def build(analyzer: Analyzer) -> list[Source]:
             known = [int(number) for number in message["known"]]
             return _answer(session.snapshot(*known), say)
         except InputError as e:
-            return {"trouble": say.sentence(str(e))}
+            return {"trouble": e.message.say(say.language)}
         except (KeyError, TypeError, ValueError, OverflowError) as e:
             return {"trouble": say("live_malformed", error=type(e).__name__)}
 
     def arguments(token: str) -> dict[str, Any]:
         session = sessions.take(token)
         if session is None:
-            raise InputError(ended)
+            raise InputError("live_ended")
         kept = session.finish()
         if kept.samples is None and not kept.frames:
-            raise InputError(nothing)
+            raise InputError("live_nothing")
         return {"audio": None if kept.samples is None else (kept.samples, SAMPLE_RATE), "video": kept.frames or None}
 
     with gr.Tab(texts.static("tab_live"), id="live"):
@@ -80,7 +80,7 @@ def build(analyzer: Analyzer) -> list[Source]:
             padding=False,
             elem_id="live",
         )
-    return [Source("live", stage, [stage.change], arguments, "said_live_nothing", path=False)]
+    return [Source("live", stage, [stage.change], arguments, "live_unread", path=False)]
 
 
 def _stage() -> str:
@@ -138,7 +138,7 @@ def _answer(now: Snapshot, say: Say) -> dict[str, Any]:
         "columns": {"first": now.columns.first, **_columns(now.columns)},
         "points": {"first": now.points.first, "items": [[point.time, _rounded(point.mood)] for point in now.points.items]},
         "phrases": {"first": now.phrases.first, "items": [phrase.text for phrase in now.phrases.items]},
-        "unfinished": now.unfinished or (say.sentence(NOT_ENGLISH) if now.foreign else ""),
+        "unfinished": now.unfinished or (Message("not_english").say(say.language) if now.foreign else ""),
         "voice": round(now.voice_until, 3),
         "words": round(now.words_until, 3),
         "looked": now.looked,
@@ -175,7 +175,7 @@ def _rounded(value: float | None) -> float | None:
 
 def _rate(value: Any) -> int:
     if int(value) < MIN_RATE:
-        raise InputError(f"The sound has a sample rate of {value!r} Hz; the least is {MIN_RATE} Hz.")
+        raise InputError("live_rate_too_low", rate=value, limit=MIN_RATE)
     return int(value)
 
 
@@ -187,8 +187,8 @@ def _samples(text: Any) -> np.ndarray:
 def _bytes(text: Any, most: int) -> bytes:
     """What base64 says, refused before it is decoded where it is too long."""
     if not isinstance(text, str) or len(text) > most * 4 // 3 + 4:
-        raise InputError(f"A packet of the stream must be text of at most {most:,} bytes in base64.")
+        raise InputError("live_packet_type", limit=most)
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as e:
-        raise InputError("A packet of the stream is not base64.") from e
+        raise InputError("live_packet_damaged") from e

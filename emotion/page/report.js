@@ -37,10 +37,10 @@ const report = (() => {
       html("p", { class: "notice" }, say("report_notice")),
       answer(entry),
       ...cautions(entry),
-      ...bodies(analysis),
-      ...said(analysis),
+      ...bodies(entry),
+      ...said(entry),
       ...timeline(analysis),
-      models(analysis),
+      models(entry),
       quiet(say("report_without_media")),
     );
     page.body.append(main);
@@ -64,28 +64,17 @@ const report = (() => {
 
   // --- the fusion and each modality
 
-  function bodies(analysis) {
+  function bodies({ analysis, measured }) {
     if (analysis.mood === null) return [];
     const together = section(say("together"), scale(analysis.mood), bars(analysis));
-    return [together, html("div", { class: "parts" }, ...partsOf(analysis).map((name) => part(name, analysis.modalities[name])))];
+    const parts = partsOf(analysis).map((name) => part(name, analysis.modalities[name], measured[name]));
+    return [together, html("div", { class: "parts" }, ...parts)];
   }
 
-  function part(name, reading) {
+  function part(name, reading, measured) {
     const title = `${partName(name)}: ${reading.mood.toFixed(2)} ${say("of_5")}, ${moodName(reading.mood)}`;
     const weighed = say("report_weighed", { reliability: reading.reliability.toFixed(2), share: percent(reading.weight) });
-    return section(title, ...measured(name, reading).map(quiet), scale(reading.mood), quiet(weighed), bars(reading));
-  }
-
-  function measured(name, { intensity, pitch_hz: hertz, energy_db: energy, faces, frames_sampled: sampled, frames_with_face: found }) {
-    if (name === "speech") {
-      const pitch = hertz === null ? say("no_pitch") : say("pitch", { hertz: hertz.toFixed(0) });
-      return [capital(say("measured_speech", { intensity: say(`intensity_${intensity}`), pitch, energy: energy.toFixed(0) }))];
-    }
-    if (name === "face") {
-      const seen = sampled === 1 ? say("measured_picture") : say("measured_frames", { found, sampled });
-      return [capital(seen) + (faces > 1 ? say("faces_seen", { count: faces }) : "")];
-    }
-    return [];
+    return section(title, quiet(capital(measured)), scale(reading.mood), quiet(weighed), bars(reading));
   }
 
   function scale(value) {
@@ -105,11 +94,9 @@ const report = (() => {
 
   // --- what was said
 
-  function said({ transcript, modalities }) {
+  function said({ analysis: { transcript, modalities }, heard }) {
     if (!transcript) return [];
-    const { text, engine, confidence } = transcript;
-    const note = engine === "typed" ? say("as_typed") : say("as_heard", { engine, share: percent(confidence) });
-    const parts = [html("p", { class: "said" }, text), quiet(note)];
+    const parts = [html("p", { class: "said" }, transcript.text), quiet(heard)];
     if (modalities.text?.words.length) parts.push(...words(modalities.text));
     return [section(say("what_was_said"), ...parts)];
   }
@@ -187,12 +174,8 @@ const report = (() => {
     return svg("circle", { ...place, fill: moodColour(value), stroke: "currentColor" }, text);
   }
 
-  function models(analysis) {
-    const rows = Object.entries(analysis.models).map(([role, { name, source, revision, calibrated }]) => {
-      const checked = say(calibrated ? "calibrated" : "not_calibrated");
-      const facts = [source, `${say("revision")} ${revision}`, checked].join(", ");
-      return html("tr", {}, heading(partName(role)), cell(`${name} (${facts})`));
-    });
+  function models({ models: told }) {
+    const rows = Object.entries(told).map(([role, model]) => html("tr", {}, heading(partName(role)), cell(model)));
     return section(say("which_model"), html("table", {}, html("tbody", {}, ...rows)));
   }
 

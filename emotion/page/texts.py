@@ -14,15 +14,10 @@ import gradio as gr
 from gradio.i18n import I18nData
 from ruamel.yaml import YAML
 
+from emotion import messages
 from emotion.labels import mood_word
+from emotion.messages import ENGLISH, LANGUAGES
 from emotion.page import assets
-
-ENGLISH = "en"
-LANGUAGES = (ENGLISH, "de", "es")
-
-THIN_SPACE = "\u202f"
-NAMES = ("file", "name", "spare")  # fields that are somebody's own words
-_FIELD = re.compile(r"{(\w+)}")
 
 
 class Say:
@@ -57,28 +52,9 @@ class Say:
         """One, two and three."""
         return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" {self('and')} {names[-1]}"
 
-    def sentence(self, english: str) -> str:
-        """A warning or an error of the package, which speaks English, by its pattern in the table; unknown ones stay as they are."""
-        if self.language == ENGLISH:
-            return english
-        for key, pattern in _patterns():
-            found = pattern.fullmatch(english)
-            if found:
-                return self(key, **{field: self._within(field, text) for field, text in found.groupdict().items()})
-        return english
-
-    def _within(self, field: str, text: str) -> str:
-        """A field of a sentence: reasons are sentences themselves, and numbers are written as the language does."""
-        if field == "why":
-            return self.sentence(text)
-        if field in NAMES:
-            return text
-        text = re.sub(r"(?<=\d),(?=\d{3})", THIN_SPACE, text)
-        return re.sub(r"(\d+)%", lambda found: self("percent", number=found[1]), text)
-
     def number(self, value: float) -> str:
         """A whole number, its thousands set apart as the language does."""
-        return f"{value:,.0f}" if self.language == ENGLISH else f"{value:,.0f}".replace(",", THIN_SPACE)
+        return messages.number(round(value), self.language)
 
 
 def of(request: gr.Request | None) -> Say:
@@ -128,15 +104,4 @@ def _data(fields: dict[str, object]) -> str:
 @functools.cache
 def _table() -> dict[str, dict[str, str]]:
     table = YAML(typ="safe", pure=True).load(assets.read("texts.yaml"))
-    return {key: {language: text.strip() for language, text in texts.items()} for key, texts in table.items()}
-
-
-@functools.cache
-def _patterns() -> list[tuple[str, re.Pattern]]:
-    """Of the keys that begin with ``said_``: the English sentence with a group for each field."""
-    return [(key, _pattern(texts[ENGLISH])) for key, texts in _table().items() if key.startswith("said_")]
-
-
-def _pattern(text: str) -> re.Pattern:
-    parts = _FIELD.split(text)
-    return re.compile("".join(f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)), re.DOTALL)
+    return messages.names() | {key: {language: text.strip() for language, text in texts.items()} for key, texts in table.items()}

@@ -5,15 +5,17 @@ from html import escape
 
 from emotion.figures import COLOURS, MOOD_COLOURS
 from emotion.labels import LABELS, MODALITIES, MOOD_WORDS
+from emotion.messages import said_of
 from emotion.page import explanation
 from emotion.page.frames import View
 from emotion.page.texts import Say
-from emotion.readings import Analysis, FaceReading, Reading, SpeechReading, TextReading
+from emotion.readings import Analysis, FaceReading, ModelInfo, Reading, SpeechReading, TextReading, Transcript
+from emotion.serving.slots import State, Status
 
 STAGES = ("media", "transcript", *MODALITIES, "total")
 WHOLE = ("media", "total")  # stages that are no model's
 AGREEMENTS = ((0.8, "agree_well"), (0.5, "agree_partly"), (0.0, "agree_hardly"))  # from which agreement on
-STATES = ("bundled", "failed", "remote")  # of Analyzer.status(), which a reason follows
+STATES = (State.BUNDLED, State.FAILED, State.REMOTE)  # of which there is more to say
 
 
 def name(say: Say, role: str) -> str:
@@ -56,39 +58,27 @@ BLOCKS: dict[str, Callable[[Say], str]] = {
 DEVICE_TROUBLE = '<div class="device-trouble" role="alert"></div>'
 
 
-def is_loading(state: str) -> bool:
-    """Whether a role's state, as ``Analyzer.status()`` gives it, will change by itself."""
-    return state in ("waiting", "loading") or state.startswith("downloading")
-
-
-def models_line(say: Say, status: Mapping[str, str]) -> str:
+def models_line(say: Say, status: Mapping[str, Status]) -> str:
     """What still loads, what answers instead of a better model, what did not load and what leaves this app; nothing else."""
-    loading = [f"{say.inner(f'name_{role}')} ({say.sentence(state)})" for role, state in status.items() if is_loading(state)]
+    loading = [f"{say.inner(f'name_{role}')} ({_progress(say, one)})" for role, one in status.items() if one.passing]
     said = [say("models_loading", models=say.listed(loading))] if loading else []
-    for kind in STATES:
+    for state in STATES:
         alike: dict[str, list[str]] = {}
-        for role, state in status.items():
-            if state.startswith(kind + ": "):
-                alike.setdefault(state.removeprefix(kind + ": "), []).append(role)
-        said += [
-            say(
-                f"models_{kind}",
-                models=_capital(say.listed([say.inner(f"name_{role}") for role in roles])),
-                why=reasons(say, why),
-            )
-            for why, roles in alike.items()
-        ]
+        for role, one in status.items():
+            if one.state is state:
+                why = one.model if state is State.REMOTE else said_of(one.reason, say.language)
+                alike.setdefault(why, []).append(say.inner(f"name_{role}"))
+        said += [say(f"models_{state}", models=_capital(say.listed(names)), why=why) for why, names in alike.items()]
     return f'<div class="models" role="status">{"<br>".join(map(escape, said))}</div>'
 
 
-def reasons(say: Say, english: str) -> str:
-    """Why models do not serve, each reason in the visitor's language."""
-    return "; ".join(map(say.sentence, english.split("; ")))
+def _progress(say: Say, status: Status) -> str:
+    return say(f"state_{status.state}") if status.share is None else say("state_share", share=say.percent(status.share))
 
 
 def headline(say: Say, analysis: Analysis) -> str:
     """The answer in one line, what made it, how far its parts agree, and everything to be careful about."""
-    cautions = "".join(f"<li>{escape(say.sentence(warning))}</li>" for warning in analysis.warnings)
+    cautions = "".join(f"<li>{escape(message.say(say.language))}</li>" for message in analysis.codes)
     cautions = f'<ul class="cautions">{cautions}</ul>' if cautions else ""
     if analysis.mood is None:
         return f'<div class="headline" aria-live="polite"><div><h2>{say("no_mood")}</h2>{cautions}</div></div>'
@@ -127,7 +117,7 @@ def part(say: Say, modality: str, analysis: Analysis) -> str:
         missing = f"{say('absent')} {say(f'absent_{modality}')}"
         return f'<div class="part absent"><h3>{name(say, modality)}</h3><p>{missing}</p></div>'
     own = f"{reading.mood:.1f} {say('of_5')}, {say.mood(reading.mood)}"
-    return f'<div class="part"><h3>{name(say, modality)}<span>{own}</span></h3><p>{_measured(say, reading, analysis)}</p></div>'
+    return f'<div class="part"><h3>{name(say, modality)}<span>{own}</span></h3><p>{measured(say, reading, analysis)}</p></div>'
 
 
 def shares(say: Say, analysis: Analysis, weights: Mapping[str, float]) -> str:
@@ -153,10 +143,20 @@ def transcript_note(say: Say, analysis: Analysis) -> str:
     said = analysis.transcript
     if said is None:
         return say("note_no_text")
+    return f"{escape(heard(say, said))} {say('note_typed' if said.engine == 'typed' else 'note_heard')}"
+
+
+def heard(say: Say, said: Transcript) -> str:
+    """Who wrote the text, and how sure of it."""
     if said.engine == "typed":
-        return f"{say('as_typed')} {say('note_typed')}"
-    heard = say("as_heard", engine=escape(said.engine), share=say.percent(said.confidence))
-    return f"{heard} {say('note_heard')}"
+        return say("as_typed")
+    return say("as_heard", engine=said.engine, share=say.percent(said.confidence))
+
+
+def model(say: Say, info: ModelInfo) -> str:
+    """Which model answered."""
+    calibrated = say("calibrated" if info.calibrated else "not_calibrated")
+    return f"{info.name} ({info.source}, {say('revision')} {info.revision}, {calibrated})"
 
 
 def words(say: Say, analysis: Analysis) -> str:
@@ -196,8 +196,7 @@ def details(say: Say, analysis: Analysis) -> str:
         if stage in analysis.timings_ms
     )
     models = "".join(
-        f'<tr><th scope="row">{name(say, role)}</th><td>{escape(info.name)} ({escape(info.source)}, {say("revision")} '
-        f"{escape(str(info.revision))}, {say('calibrated' if info.calibrated else 'not_calibrated')})</td></tr>"
+        f'<tr><th scope="row">{name(say, role)}</th><td>{escape(model(say, info))}</td></tr>'
         for role, info in analysis.models.items()
     )
     return (
@@ -222,7 +221,8 @@ def _figure(say: Say, view: View, still: bool) -> str:
     )
 
 
-def _measured(say: Say, reading: Reading, analysis: Analysis) -> str:
+def measured(say: Say, reading: Reading, analysis: Analysis) -> str:
+    """What was measured of a modality."""
     if isinstance(reading, SpeechReading):
         pitch = say("no_pitch") if reading.pitch_hz is None else say("pitch", hertz=f"{reading.pitch_hz:.0f}")
         return say(

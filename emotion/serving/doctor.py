@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from emotion.checkpoint import Choice
+from emotion.messages import InputError, Message
 from emotion.serving import hub, weights
-from emotion.serving.hub import HubError
 from emotion.serving.loaders import load
+from emotion.serving.slots import not_loadable
 from emotion.serving.weights import OFFLINE
 from emotion.serving.workers import Workers
 
@@ -28,13 +29,13 @@ def examine(source: str | None = None) -> dict[str, Any]:
     source = source or os.environ.get("EMOTION_SOURCE") or "auto"
     wanted = {role: weights.allowed(choices, role, source) for role in weights.ROLES}
     asked = any(choice.source == "hub" for some in wanted.values() for choice in some)
-    network, reachable = _network() if asked else ("not needed", False)
+    network, reachable = _network() if asked else (Message("network_not_needed"), False)
     with Workers() as workers:
         models = {
             role: _role(functools.partial(load, role, workers), some, network if not reachable else None)
             for role, some in wanted.items()
         }
-    return {"machine": _machine(), "network": network, "models": models}
+    return {"machine": _machine(), "network": network.say(), "models": models}
 
 
 def _machine() -> dict[str, Any]:
@@ -49,6 +50,7 @@ def _machine() -> dict[str, Any]:
         "memory_gb": memory and round(memory / 1e9, 1),
         "free_disk_gb": round(shutil.disk_usage(cache).free / 1e9, 1),
         "packages": {name: _version(name) for name in PACKAGES},
+        "torch_build": _torch_build(),
     }
 
 
@@ -59,26 +61,38 @@ def _version(package: str) -> str:
         return "missing"
 
 
-def _network() -> tuple[str, bool]:
+def _torch_build() -> str:
+    """What this PyTorch was built for: its version number alone does not say so."""
+    try:
+        from torch import version
+    except (ImportError, OSError):  # missing, or one of its libraries
+        return "missing"
+    if version.cuda or version.hip:
+        return f"{f'CUDA {version.cuda}' if version.cuda else f'ROCm {version.hip}'}, which this app never uses"
+    return "CPU only"
+
+
+def _network() -> tuple[Message, bool]:
     """What the Hub answers, and whether models could be fetched from it."""
     from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
-        return "switched off (HF_HUB_OFFLINE)", False
+        return Message("hub_off"), False
     try:
         start = time.perf_counter()
         status = get_session().get(f"{constants.ENDPOINT}/api/models?limit=1", timeout=NETWORK_TIMEOUT_S).status_code
     except Exception as e:
-        return hub.reason(e), False
+        return hub.refusal(e).message, False
     if status == 429 or status >= 500:
-        return f"the Hub answers {status}", False
-    return f"the Hub answers after {time.perf_counter() - start:.2f} s", True
+        return Message("hub_answers", {"status": status}), False
+    return Message("hub_answers_after", {"seconds": round(time.perf_counter() - start, 2)}), True
 
 
-def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], trouble: str | None) -> dict[str, Any]:
+def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], trouble: Message | None) -> dict[str, Any]:
     found, serves, why = [], None, []
     for choice in choices:
-        state, usable = _choice(load_choice, choice, trouble)
+        told, usable = _choice(load_choice, choice, trouble)
+        state = told.say().removesuffix(".")
         found.append({"name": choice.name, "source": choice.source, "revision": choice.revision, "state": state})
         if usable:
             serves = choice.name
@@ -87,14 +101,14 @@ def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], troub
     return {"choices": found, "serves": serves, "why": "; ".join(why) or "the first choice"}
 
 
-def _choice(load_choice: Callable[[Choice], Any], choice: Choice, trouble: str | None) -> tuple[str, bool]:
+def _choice(load_choice: Callable[[Choice], Any], choice: Choice, trouble: Message | None) -> tuple[Message, bool]:
     """What is the matter with a choice, and whether it could serve; ``trouble`` is that with the network."""
     start = time.perf_counter()
     try:
         if choice.source == "hub":
             try:
                 folder = hub.cached(choice)
-            except HubError:  # not what it should be: it is fetched again
+            except InputError:  # not what it should be: it is fetched again
                 folder = None
             if folder is None:
                 return _to_fetch(choice, trouble)
@@ -102,29 +116,30 @@ def _choice(load_choice: Callable[[Choice], Any], choice: Choice, trouble: str |
         elif choice.source in OFFLINE:
             load_choice(choice)
         else:
-            return "asked at each analysis; media would go to a third party", True
+            return Message("choice_asked"), True
     except Exception as e:
-        return str(e).rstrip("."), False
-    return f"loads in {time.perf_counter() - start:.1f} s", True
+        return e.message if isinstance(e, InputError) else not_loadable(choice, e), False
+    return Message("choice_loads", {"seconds": round(time.perf_counter() - start, 1)}), True
 
 
-def _to_fetch(choice: Choice, trouble: str | None) -> tuple[str, bool]:
+def _to_fetch(choice: Choice, trouble: Message | None) -> tuple[Message, bool]:
     from huggingface_hub import HfApi
 
     if trouble is not None:
-        return f"not in the cache, and {trouble}", False
+        return Message("choice_not_cached", {"why": trouble}), False
     try:
         there = {
             file.rfilename
             for file in HfApi().model_info(choice.repo, revision=choice.revision, timeout=NETWORK_TIMEOUT_S).siblings
         }
     except Exception as e:
-        return hub.reason(e), False
+        return hub.refusal(e).message, False
     missing = sorted(set(choice.files) - there)
     if missing:
-        return f"its repository has no {missing[0]}", False
-    size = f" ({choice.megabytes:g} MB)" if choice.megabytes else ""
-    return f"to be fetched at the first start{size}", True
+        return Message("hub_file_missing", {"file": missing[0]}), False
+    if choice.megabytes:
+        return Message("choice_to_fetch_megabytes", {"megabytes": choice.megabytes}), True
+    return Message("choice_to_fetch"), True
 
 
 def _short(revision: str) -> str:
@@ -138,6 +153,7 @@ def show(findings: dict[str, Any]) -> str:
         f"machine     {machine['cores']} cores, {machine['memory_gb']} GB, {machine['free_disk_gb']} GB of disk free, "
         f"{machine['system']}, Python {machine['python']}",
         "packages    " + ", ".join(f"{name} {version}" for name, version in machine["packages"].items()),
+        f"torch       {machine['torch_build']}",
         f"network     {findings['network']}",
     ]
     for role, model in findings["models"].items():

@@ -7,20 +7,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emotion.checkpoint import Choice
+from emotion.messages import InputError
 
 ANSWER_TIMEOUT_S = 8.0
 STALE_S = 600.0  # since the last byte of a download that nobody goes on with
 CHUNK = 2**20
 
 
-class HubError(RuntimeError):
-    """Why a model cannot come from the Hub, in a few plain words."""
-
-
 def cached(choice: Choice) -> Path | None:
     """The folder of a choice whose files are all in the cache, None where one is missing. No connection is made.
 
-    Raises HubError when a file is not what its SHA-256 says.
+    Raises InputError when a file is not what its SHA-256 says.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -35,7 +32,7 @@ def cached(choice: Choice) -> Path | None:
 
 
 def fetch(choice: Choice) -> Path:
-    """The folder of a choice, its missing files fetched. Raises HubError.
+    """The folder of a choice, its missing files fetched. Raises InputError.
 
     To be called in a process that can be ended: some of the client's requests wait for ever where the Hub falls silent.
     """
@@ -55,7 +52,7 @@ def fetch(choice: Choice) -> Path:
         )
     except Exception as e:
         # Not raised from it: it goes from one process to another, and its text may name hosts and headers.
-        raise HubError(reason(e)) from None
+        raise refusal(e) from None
     return _checked(choice, Path(folder))
 
 
@@ -78,7 +75,7 @@ def _blobs(choice: Choice) -> Path:
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=choice.repo, repo_type="model") / "blobs"
 
 
-def reason(error: BaseException) -> str:
+def refusal(error: BaseException) -> InputError:
     """What went wrong with the Hub, without its address."""
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -89,24 +86,24 @@ def reason(error: BaseException) -> str:
     )
 
     causes = list(_causes(error))
-    for kind, words in (
-        (OfflineModeIsEnabled, "the Hub is switched off (HF_HUB_OFFLINE)"),
-        (GatedRepoError, "the repository is open to some people only"),
-        (RevisionNotFoundError, "the repository has no such revision"),
-        (RepositoryNotFoundError, "there is no such repository, or it is private"),
+    for kind, told in (
+        (OfflineModeIsEnabled, InputError("hub_off")),
+        (GatedRepoError, InputError("hub_gated")),
+        (RevisionNotFoundError, InputError("hub_no_revision")),
+        (RepositoryNotFoundError, InputError("hub_no_repository")),
     ):
         if any(isinstance(cause, kind) for cause in causes):
-            return words
+            return told
     status = next((_status(cause) for cause in causes if isinstance(cause, HfHubHTTPError) and _status(cause)), None)
     if status == 429:
-        return "the Hub takes no more requests for now (429)"
+        return InputError("hub_busy")
     if status is not None:
-        return f"the Hub answers {status}"
+        return InputError("hub_answers", status=status)
     if any("timed out" in str(cause).lower() or "timeout" in type(cause).__name__.lower() for cause in causes):
-        return "the Hub does not answer in time"
+        return InputError("hub_slow")
     if any(isinstance(cause, OSError) or "connect" in type(cause).__name__.lower() for cause in causes):
-        return "the Hub cannot be reached"
-    return f"the download failed ({type(error).__name__})"
+        return InputError("hub_unreachable")
+    return InputError("hub_failed", error=type(error).__name__)
 
 
 def _causes(error: BaseException | None):
@@ -123,12 +120,12 @@ def _checked(choice: Choice, snapshot: Path) -> Path:
     for name, digest in choice.files.items():
         file = snapshot / name
         if not file.is_file():
-            raise HubError(f"{name} is missing in the repository")
+            raise InputError("hub_file_missing", file=name)
         if digest is not None and _sha256(file) != digest:
             with contextlib.suppress(OSError):
                 file.resolve().unlink()  # the blob too, so that it is fetched again
                 file.unlink(missing_ok=True)
-            raise HubError(f"{name} is not the file that its SHA-256 in weights.yaml names: refused")
+            raise InputError("hub_file_changed", file=name)
     return snapshot / choice.folder if choice.folder else snapshot
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS, NO_COUNTERPART, to_label
-from emotion.readings import InputError
+from emotion.messages import InputError
 
 LEAST_LABELS = 4  # of ours that a model must know: IEMOCAP's angry, happy, neutral, sad
 FLOOR = 1e-12  # of a score: its logarithm stays a number
@@ -35,9 +35,7 @@ class LabelMap:
         groups = tuple(tuple(i for i, meaning in enumerate(meanings) if meaning == label) for label in LABELS)
         known = [label for label, group in zip(LABELS, groups, strict=True) if group]
         if len(known) < LEAST_LABELS:
-            raise InputError(
-                f"The model knows {len(known)} of the seven emotions ({', '.join(known) or 'none'}); it must know {LEAST_LABELS}."
-            )
+            raise InputError("labels_too_few", count=len(known), known=known or "–", limit=LEAST_LABELS)
         return cls(groups, len(meanings))
 
     def logits(self, scores: np.ndarray) -> np.ndarray:
@@ -47,7 +45,7 @@ class LabelMap:
         a group. Raises InputError where a score is not a number.
         """
         if not np.isfinite(scores).all():
-            raise InputError("The model answers with something that is not a number.")
+            raise InputError("scores_not_numbers")
         result = np.full((len(scores), len(LABELS)), -np.inf)
         for label, group in enumerate(self.groups):
             if group:
@@ -60,19 +58,17 @@ def _by_name(names: Sequence[str], labels: Mapping[str, str | None] | None) -> l
     _check(told.values())
     strange = [name for name in told if name not in {_plain(name) for name in names}]
     if strange:
-        raise InputError(f"The model has no label {_listed(strange)}; it has {_listed(names)}.")
+        raise InputError("labels_unknown", labels=strange, known=names)
     meanings = [told[_plain(name)] if _plain(name) in told else _meaning(name) for name in names]
     unknown = [name for name, meaning in zip(names, meanings, strict=True) if meaning == ""]
     if unknown:
-        raise InputError(
-            f"What the model's labels {_listed(unknown)} mean is not known; the weights file can tell, under labels."
-        )
+        raise InputError("labels_unclear", labels=unknown)
     return meanings
 
 
 def _in_order(names: Sequence[str], labels: Sequence[str | None]) -> list[str | None]:
     if len(labels) != len(names):
-        raise InputError(f"The weights file gives {len(labels)} labels to a model with {len(names)} outputs.")
+        raise InputError("labels_count", count=len(labels), outputs=len(names))
     _check(labels)
     return list(labels)
 
@@ -90,12 +86,8 @@ def _meaning(name: str) -> str | None:
 def _check(meanings) -> None:
     wrong = [meaning for meaning in meanings if meaning is not None and meaning not in LABELS]
     if wrong:
-        raise InputError(f"{_listed(wrong)} under labels is none of {', '.join(LABELS)}.")
+        raise InputError("labels_not_ours", labels=wrong, known=LABELS)
 
 
 def _plain(name: str) -> str:
     return str(name).strip().lower()
-
-
-def _listed(names: Sequence[object], most: int = 8) -> str:
-    return ", ".join(repr(name) for name in names[:most]) + (" ..." if len(names) > most else "")

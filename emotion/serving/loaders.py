@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 from emotion.checkpoint import Choice
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving import transcription
 from emotion.serving.workers import MAX_WORKERS, Workers
 
@@ -56,7 +56,7 @@ def load_recogniser(role: str, choice: Choice) -> Any:
     """
     loader = choice.loader or "emotion"
     if (role, loader) not in LOADERS:
-        raise InputError(f"{choice.name}: there is no loader {loader!r} for {role}; there are: {', '.join(known(role))}.")
+        raise InputError("loader_unknown", model=choice.name, loader=loader, role=role, known=known(role))
     module, name = LOADERS[role, loader]
     with _loading:
         return getattr(importlib.import_module(module), name)(choice)

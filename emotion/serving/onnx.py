@@ -11,7 +11,8 @@ from emotion.face.detection import Detection, Place, distinct, shrunk, square_cu
 from emotion.face.reader import NOWHERE, FaceReader, coloured
 from emotion.face.tracking import Sighting
 from emotion.fusion import softmax
-from emotion.readings import Frame, InputError
+from emotion.messages import InputError
+from emotion.readings import Frame
 from emotion.serving.label_map import LabelMap
 
 # Where the features of a face belong in a picture of 112 x 112 for MobileFaceNet (opencv_zoo, facial_fer_model.py), in the order of
@@ -37,14 +38,14 @@ class OnnxFace(FaceReader):
     def __init__(self, choice: Choice):
         super().__init__(choice)
         if choice.input_size is None:
-            raise InputError(f"{choice.name} needs an input_size in the weights file.")
+            raise InputError("model_without_input_size", model=choice.name)
         self.size = choice.input_size
         self.lock = threading.Lock()  # a network of OpenCV holds its input
         try:
             self.network = cv2.dnn.readNetFromONNX(str(model_file(choice, ".onnx")))
             trial = self._outputs(np.full((self.size, self.size, 3), 128, np.uint8))
         except cv2.error as e:
-            raise InputError(f"{choice.name} cannot be run: {e.err}") from e
+            raise InputError("model_not_runnable", model=choice.name, reason=e.err) from e
         self.labels = LabelMap.of([f"output {i}" for i in range(trial.size)], choice.labels)
         self.normalised = bool((trial >= 0).all() and abs(trial.sum() - 1) < 1e-3)  # the softmax is in the model
         self._logits([np.full((self.size, self.size, 3), 128, np.uint8)])
@@ -80,7 +81,7 @@ class YuNet:
             self.network = cv2.FaceDetectorYN.create(str(model_file(choice, ".onnx")), "", (32, 32), SCORE, OVERLAP, MOST_FACES)
             self.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as e:
-            raise InputError(f"{choice.name} is no YuNet: {e.err}") from e
+            raise InputError("model_of_another_kind", model=choice.name, kind="YuNet", reason=e.err) from e
 
     def detect(self, image: np.ndarray, thorough: bool = True) -> list[Detection]:
         """Always thorough."""

@@ -24,7 +24,7 @@ from transformers import (
 from emotion.checkpoint import Choice
 from emotion.face.reader import FaceReader, coloured
 from emotion.labels import LABELS
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving.label_map import LabelMap
 from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
@@ -50,17 +50,15 @@ class Network:
 
     def __init__(self, kind: Any, choice: Choice):
         if not any(choice.local.glob("*.safetensors")):
-            raise InputError(f"{choice.name} comes without safetensors files, and no other weights are opened.")
+            raise InputError("model_without_safetensors", model=choice.name)
         options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}  # which are told below
         self.model, report = _loaded(kind, choice, output_loading_info=True, **options)
         strange = sorted(name for name, *_ in report["mismatched_keys"])
         if strange:
-            raise InputError(f"{choice.name} has {strange[0]} of another size than its config.json says.")
+            raise InputError("model_tensor_size", model=choice.name, tensor=strange[0])
         missing = sorted(report["missing_keys"])
         if missing:
-            raise InputError(
-                f"{choice.name} lacks {len(missing)} of its parameters, {missing[0]} for one: it was not trained so."
-            )
+            raise InputError("model_untrained", model=choice.name, count=len(missing), tensor=missing[0])
         self.model.eval()
         config = self.model.config
         self.labels = LabelMap.of([config.id2label[i] for i in range(config.num_labels)], choice.labels)
@@ -81,7 +79,7 @@ class PretrainedText(TextReader):
         self.network = Network(AutoModelForSequenceClassification, choice)
         self.tokenizer = _loaded(AutoTokenizer, choice)
         if not self.tokenizer.is_fast:
-            raise InputError(f"{choice.name} has no tokenizer.json.")
+            raise InputError("model_without_tokenizer", model=choice.name)
         config = self.network.model.config
         positions = getattr(config, "max_position_embeddings", MAX_TOKENS)
         # RoBERTa counts its positions from behind that of the padding; for the others it costs a token.
@@ -136,7 +134,7 @@ class PretrainedSpeech(SpeechReader):
         self.extractor = _loaded(AutoFeatureExtractor, choice)
         self.rate = self.extractor.sampling_rate
         if choice.sampling_rate not in (None, self.rate):
-            raise InputError(f"{choice.name} hears at {self.rate} Hz; the weights file says {choice.sampling_rate} Hz.")
+            raise InputError("model_sampling_rate", model=choice.name, rate=self.rate, said=choice.sampling_rate)
         self.predict([np.sin(np.arange(SAMPLE_RATE, dtype=np.float32) / 10)])
 
     def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
@@ -175,4 +173,4 @@ def _loaded(kind: Any, choice: Choice, **options: Any) -> Any:
         return kind.from_pretrained(str(choice.path), **LOCAL, **options)
     except Exception as e:  # a stranger's folder can be wrong in as many ways as the library has classes
         reason = next((line.strip() for line in str(e).splitlines() if line.strip()), type(e).__name__)
-        raise InputError(f"{choice.name} cannot be loaded: {reason}") from e
+        raise InputError("model_not_loadable", model=choice.name, reason=reason) from e

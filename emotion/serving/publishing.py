@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from emotion.labels import MODALITIES
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving import hub
 from emotion.serving.weights import DEFAULT_FILE, REPOSITORY, ROOT, WEIGHTS, bundled, file_in_use, read
 from emotion.serving.weights_editing import edited
 
 log = logging.getLogger(__name__)
 
-APP = ("app.py", "requirements.txt", "weights.yaml", "README.md", "LICENSE", "screenshot.png", "emotion")  # what a Space needs
+# What a Space needs, and what its README points to.
+APP = (
+    "app.py", "requirements.txt", "weights.yaml", "emotion",
+    "README.md", "screenshot.png", "docs", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md",
+)  # fmt: skip
 LEFT_OUT = ("__pycache__", ".pyc")
 
 CARD = """---
@@ -39,7 +43,7 @@ def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool
     would be, uploaded. Raises InputError for a name that is none, a missing token or a Hub that refuses.
     """
     if not REPOSITORY.fullmatch(repo):
-        raise InputError(f"{repo!r} is no name of a Hub repository; it must be owner/name.")
+        raise InputError("repository_name", repo=repo)
     files = dict(_app() if space else _models())
     result = {
         "repo": repo,
@@ -63,7 +67,7 @@ def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool
 def _app() -> Iterator[tuple[str, bytes]]:
     missing = [name for name in APP if not (ROOT / name).exists()]
     if missing:
-        raise InputError(f"The app is published from a clone of its repository; {', '.join(missing)} is missing here.")
+        raise InputError("clone_incomplete", missing=missing)
     for name in APP:
         path = ROOT / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -88,7 +92,7 @@ def _upload(repo: str, kind: str, files: dict[str, bytes], private: bool) -> str
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
     if not get_token():
-        raise InputError("Set HF_TOKEN to a token of the Hub that may write, or log in with: hf auth login")
+        raise InputError("token_missing")
     api = HfApi()
     try:
         api.create_repo(repo, repo_type=kind, space_sdk="gradio" if kind == "space" else None, private=private, exist_ok=True)
@@ -96,7 +100,7 @@ def _upload(repo: str, kind: str, files: dict[str, bytes], private: bool) -> str
         message = f"{'The app' if kind == 'space' else 'The models'}: {len(files)} files"
         return api.create_commit(repo, additions, commit_message=message, repo_type=kind).oid
     except Exception as e:
-        raise InputError(f"{repo} could not be published: {hub.reason(e)}.") from e
+        raise InputError("not_published", repo=repo, why=hub.refusal(e)) from e
 
 
 def _enter(repo: str, commit: str) -> None:

@@ -20,7 +20,8 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabl
 from emotion.checkpoint import Choice
 from emotion.face.detection import shrunk
 from emotion.face.reader import FaceReader, coloured
-from emotion.readings import InputError, Transcript
+from emotion.messages import InputError, Message
+from emotion.readings import Transcript
 from emotion.serving.label_map import LabelMap
 from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
@@ -45,19 +46,15 @@ LONGEST_S = 28.0  # of sound that is sent at once: Whisper, which most servers r
 BELIEF = 0.8  # in each word of a transcript: assumed, as servers tell none
 
 REFUSALS = {
-    400: "it does not take what it was sent",
-    401: "it asks for a valid token",
-    402: "the account's credit is used up",
-    403: "it does not let this account in",
-    404: "it does not offer this model",
-    429: "too many calls were made for now",
+    400: Message("remote_refuses_input"),
+    401: Message("remote_needs_token"),
+    402: Message("remote_out_of_credit"),
+    403: Message("remote_forbidden"),
+    404: Message("remote_unknown_model"),
+    429: Message("remote_busy"),
 }
-MALFORMED = "what it answered cannot be understood"
+MALFORMED = Message("remote_malformed")
 PASSING = (429, 500, 502, 503, 504)  # worth a second attempt
-
-
-class RemoteError(InputError):
-    """A call without an answer that can be used: an InputError, as its sentence is meant for whoever asked."""
 
 
 class Server:
@@ -65,9 +62,9 @@ class Server:
 
     def __init__(self, name: str, repo: str | None, labels: Any = None, headers: dict[str, str] | None = None):
         if not repo:
-            raise InputError(f"{name} needs a repo in the weights file: a model of the Hub, or a server's address.")
+            raise InputError("remote_without_repo", model=name)
         if labels is not None and not isinstance(labels, Mapping):
-            raise InputError(f"{name} answers by name: its labels in the weights file must map names to ours.")
+            raise InputError("remote_labels_unnamed", model=name)
         self.name, self.labels = name, labels
         router = constants.INFERENCE_PROXY_TEMPLATE.format(provider="hf-inference")
         # The address is what the client would find out, without asking the Hub about the model first.
@@ -75,18 +72,18 @@ class Server:
         self.client = InferenceClient(address, provider="hf-inference", timeout=TIMEOUT_S, headers=headers)
 
     def logits(self, task: Callable[..., Any], content: str | bytes) -> np.ndarray:
-        """Logits (7,) of what a ``task`` of the client that classifies answers. Raises RemoteError."""
+        """Logits (7,) of what a ``task`` of the client that classifies answers. Raises InputError."""
         answer = self.ask(task, content, top_k=TOP_K)
         try:
             names, scores = [str(pair.label) for pair in answer], [float(pair.score) for pair in answer]
         except (AttributeError, TypeError, ValueError):
             names, scores = [], []
         if not scores or not all(0 <= score <= 1 for score in scores):  # not a number is neither
-            raise RemoteError(f"The server of {self.name} was asked in vain: {MALFORMED}.")
+            raise InputError("remote_in_vain", model=self.name, why=MALFORMED)
         return LabelMap.of(names, self.labels).logits(np.array([scores]))[0]
 
     def ask(self, task: Callable[..., Any], content: str | bytes, **parameters: Any) -> Any:
-        """The answer to a ``task`` of the client. Raises RemoteError, in which nothing is repeated of what the server said.
+        """The answer to a ``task`` of the client. Raises InputError, in which nothing is repeated of what the server said.
 
         What cannot be understood is an error of many types in the client, that of a score which is not a number a RecursionError.
         """
@@ -94,12 +91,12 @@ class Server:
             try:
                 return task(content, **parameters)
             except (HTTPError, OSError, ValueError, TypeError, LookupError, RecursionError) as e:
-                reason, passing = _reason(e)
+                why, passing = _reason(e)
             if not passing or attempt == ATTEMPTS:
                 break
-            log.info("%s: %s; it is asked once more", self.name, reason)
+            log.info("%s: %s; it is asked once more", self.name, why)
             time.sleep(PAUSE_S)
-        raise RemoteError(f"The server of {self.name} was asked in vain: {reason}.")
+        raise InputError("remote_in_vain", model=self.name, why=why)
 
 
 class RemoteText(TextReader):
@@ -154,13 +151,13 @@ class RemoteTranscriber:
         self.server = Server(self.name, repo, headers={"content-type": "audio/wav"})
 
     def draft(self, samples: np.ndarray, language: str) -> Transcript:
-        """In whatever language the server hears. Raises RemoteError where it gives no answer that can be used."""
+        """In whatever language the server hears. Raises InputError where it gives no answer that can be used."""
         found = []
         for start, end in pieces(samples, LONGEST_S):
             piece = samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
             answer = self.server.ask(self.server.client.automatic_speech_recognition, wav(piece))
             if not isinstance(answer.text, str):
-                raise RemoteError(f"The server of {self.name} was asked in vain: {MALFORMED}.")
+                raise InputError("remote_in_vain", model=self.name, why=MALFORMED)
             found.append(Passage(start, end, answer.text.strip(), BELIEF))
         return written(self.name, found)
 
@@ -192,15 +189,15 @@ def jpeg(crop: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
 
 
-def _reason(e: Exception) -> tuple[str, bool]:
-    """What went wrong, in plain words, and whether it may go well a moment later."""
+def _reason(e: Exception) -> tuple[Message, bool]:
+    """What went wrong, and whether it may go well a moment later."""
     if isinstance(e, TimeoutError):
-        return f"it did not answer within {TIMEOUT_S:g} seconds", True
+        return Message("remote_slow", {"limit": TIMEOUT_S}), True
     if isinstance(e, HfHubHTTPError):
         status = e.response.status_code
-        return f"{REFUSALS.get(status, 'it failed')} (HTTP {status})", status in PASSING
+        return REFUSALS.get(status) or Message("remote_failed", {"status": status}), status in PASSING
     if isinstance(e, OfflineModeIsEnabled):
-        return "calls are switched off by HF_HUB_OFFLINE", False
+        return Message("remote_off"), False
     if isinstance(e, (HTTPError, OSError)):
-        return "it cannot be reached", True
+        return Message("remote_unreachable"), True
     return MALFORMED, False

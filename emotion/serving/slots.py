@@ -1,8 +1,9 @@
 """Which model serves each role: all are fetched and loaded at once, and a better one takes over between two requests.
 
-Where a model of the Hub is wanted and not here, the bundled one answers; what could not be had, and why, is a role's ``state``.
+Where a model of the Hub is wanted and not here, the bundled one answers; what could not be had, and why, is in a role's ``status``.
 """
 
+import enum
 import logging
 import math
 import os
@@ -14,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from emotion.checkpoint import Choice
-from emotion.readings import InputError
+from emotion.messages import InputError, Message
 from emotion.serving import hub
-from emotion.serving.hub import HubError
 from emotion.serving.weights import OFFLINE
 from emotion.serving.workers import WorkerError, Workers
 
@@ -25,7 +25,35 @@ log = logging.getLogger(__name__)
 DEADLINE_S = 120.0  # for all downloads of a start together; EMOTION_HUB_DEADLINE sets another
 MAX_FETCHERS = 5
 
-WAITING, LOADING, READY = "waiting", "loading", "ready"
+
+class State(enum.StrEnum):
+    """Of a role. READY, BUNDLED and REMOTE: a model serves; the wanted one, one of this machine in its place, one that others run."""
+
+    WAITING = "waiting"
+    LOADING = "loading"
+    DOWNLOADING = "downloading"
+    READY = "ready"
+    BUNDLED = "bundled"
+    REMOTE = "remote"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a role stands. ``share`` of a download, 0 to 1, None where its size is unknown; ``reason``: why no better model serves.
+
+    ``model`` is the name of what came of it, None until then.
+    """
+
+    state: State
+    share: float | None = None
+    reason: tuple[Message, ...] = ()
+    model: str | None = None
+
+    @property
+    def passing(self) -> bool:
+        """Whether it will change by itself."""
+        return self.state in (State.WAITING, State.LOADING, State.DOWNLOADING)
 
 
 @dataclass(frozen=True)
@@ -50,10 +78,10 @@ class Fetcher:
         self._workers: Workers | None = None
 
     def __call__(self, choice: Choice) -> Path:
-        """The folder of a Hub choice: from the cache, without a connection, else fetched. Raises HubError."""
+        """The folder of a Hub choice: from the cache, without a connection, else fetched. Raises InputError."""
         try:
             here = hub.cached(choice)
-        except HubError as e:
+        except InputError as e:
             log.warning("%s in the cache: %s; it is fetched again", choice.name, e)
             here = None
         return here or self._fetched(choice)
@@ -63,7 +91,7 @@ class Fetcher:
             self._end = self._end or time.monotonic() + self.deadline_s
             left = self._end - time.monotonic()
             if left <= 0:
-                raise HubError(self._too_late())
+                raise self._too_late()
             self._workers = self._workers or Workers(MAX_FETCHERS)
             self._running += 1
             future = self._workers.submit(hub.fetch, choice, timeout=left)
@@ -71,9 +99,9 @@ class Fetcher:
             return future.result(left)
         except TimeoutError:
             future.cancel()
-            raise HubError(self._too_late()) from None
+            raise self._too_late() from None
         except WorkerError as e:
-            raise HubError(f"the download was stopped ({e})") from e
+            raise InputError("hub_stopped") from e
         finally:
             with self._lock:
                 self._running -= 1
@@ -90,8 +118,8 @@ class Fetcher:
         if workers is not None:
             workers.close()
 
-    def _too_late(self) -> str:
-        return f"not all of it came within {self.deadline_s:g} s"
+    def _too_late(self) -> InputError:
+        return InputError("hub_too_late", limit=self.deadline_s)
 
 
 class Slot:
@@ -109,16 +137,12 @@ class Slot:
         self._serving: Serving | None = None
         self._spare: Serving | None = None
         self._fetching: Choice | None = None
-        self._settled, self._state = False, WAITING
+        self._settled, self._status = False, Status(State.WAITING)
 
     @property
-    def state(self) -> str:
-        """One of "waiting", "loading", "downloading 43%", "ready", "remote: name", "bundled: why" and "failed: why"."""
+    def status(self) -> Status:
         fetching = self._fetching
-        if fetching is None:
-            return self._state
-        share = hub.share_fetched(fetching)
-        return "downloading" if share is None else f"downloading {share:.0%}"
+        return self._status if fetching is None else Status(State.DOWNLOADING, hub.share_fetched(fetching))
 
     def now(self) -> Serving | None:
         """What serves at this moment, None while nothing is loaded."""
@@ -136,7 +160,7 @@ class Slot:
         if self._serving is None:
             self.settle()
         if self._serving is None:
-            raise InputError(f"There is no model for {self.role}: {self._state.removeprefix('failed: ')}.")
+            raise InputError("no_model", role=self.role, why=self._status.reason)
         return self._serving
 
     def spare(self) -> Serving | None:
@@ -151,32 +175,34 @@ class Slot:
     def warm(self) -> None:
         """Load the model that needs no network, so that requests are answered, then go for the best. Never raises."""
         if self._spare_choice not in (None, self.choices[0]):
-            self._state, self._warming = LOADING, True
+            self._status, self._warming = Status(State.LOADING), True
             self._serve_spare()
         self.settle()
 
     def settle(self) -> None:
-        """Have the best model serve that can be had. Never raises; ``state`` says what came of it."""
+        """Have the best model serve that can be had. Never raises; ``status`` says what came of it."""
         with self._settling:
             if self._settled:
                 return
-            start, refused = time.monotonic(), []
+            start = time.monotonic()
+            refused: list[Message] = []
             for choice in self.choices:
                 try:
                     serving = self._had(choice)
                 except Exception as e:
-                    known = isinstance(e, (HubError, InputError))
-                    refused.append(str(e).rstrip(".") if known else f"{choice.name} did not load ({type(e).__name__})")
-                    log.warning("%s: %s is left out: %s", self.role, choice.name, refused[-1], exc_info=None if known else e)
+                    known = isinstance(e, InputError)
+                    refused.append(e.message if known else not_loadable(choice, type(e).__name__))
+                    log.warning("%s: %s is left out: %s", self.role, choice.name, e, exc_info=None if known else e)
                     continue
                 with self._loading:
                     self._serving = serving
-                self._state = self._said(choice, refused)
-                log.info("%s: %s (%s) ready after %.1f s", self.role, choice.name, choice.source, time.monotonic() - start)
+                self._status = Status(_serving_state(choice, refused), reason=tuple(refused), model=choice.name)
+                took = time.monotonic() - start
+                log.info("%s: %s (%s) ready after %.1f s", self.role, choice.name, choice.source, took, extra={"role": self.role})
                 break
             else:
-                self._state = f"failed: {'; '.join(refused)}"
-                log.error("%s: no model: %s", self.role, "; ".join(refused))
+                self._status = Status(State.FAILED, reason=tuple(refused))
+                log.error("%s: no model", self.role)
             if self._serving is not None and self._serving.choice.source != "remote":
                 self._spare = None  # another serves: let its memory go
             self._settled = self._serving is not None
@@ -192,7 +218,7 @@ class Slot:
 
     def _had(self, choice: Choice) -> Serving:
         if choice is self._spare_choice:
-            self._state = LOADING
+            self._status = Status(State.LOADING)
             return self.spare()
         if choice.source == "hub":
             self._fetching = choice
@@ -200,16 +226,20 @@ class Slot:
                 choice = replace(choice, path=self._fetch(choice))
             finally:
                 self._fetching = None
-        self._state = LOADING
+        self._status = Status(State.LOADING)
         with self._loading:
             return Serving(choice, self.load(choice))
 
-    def _said(self, choice: Choice, refused: list[str]) -> str:
-        if choice.source == "remote":
-            return f"remote: {choice.name}"
-        if not refused:
-            return READY
-        return f"{'bundled' if choice.source in OFFLINE else READY}: {'; '.join(refused)}"
+
+def not_loadable(choice: Choice, reason: object) -> Message:
+    """What is said of a model that fails to load in an unforeseen way."""
+    return Message("model_not_loadable", {"model": choice.name, "reason": reason})
+
+
+def _serving_state(choice: Choice, refused: Sequence[Message]) -> State:
+    if choice.source == "remote":
+        return State.REMOTE
+    return State.BUNDLED if refused and choice.source in OFFLINE else State.READY
 
 
 def _deadline() -> float:
@@ -219,5 +249,5 @@ def _deadline() -> float:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"EMOTION_HUB_DEADLINE is {text!r}; it must be a number of seconds above 0.")
+        raise InputError("deadline_invalid", value=text)
     return seconds

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from emotion.checkpoint import Choice
 from emotion.environment import SOURCES
 from emotion.labels import LABELS, MODALITIES
-from emotion.readings import InputError
+from emotion.messages import InputError, Message
 from emotion.serving import loaders
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -53,16 +53,17 @@ def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
     try:
         content = YAML().load(file.read_text("utf-8"))
     except FileNotFoundError as e:
-        raise InputError(f"There is no weights file at {file}.") from e
+        raise InputError("weights_file_missing", file=file) from e
     except OSError as e:
-        raise InputError(f"The weights file {file} cannot be read: {e.strerror}.") from e
+        raise InputError("weights_file_unreadable", file=file, reason=e.strerror) from e
     except (YAMLError, UnicodeDecodeError) as e:
-        raise InputError(f"{file} is not valid YAML: {' '.join(str(e).split())}") from e
+        raise InputError("weights_not_yaml", file=file, reason=" ".join(str(e).split())) from e
     if not isinstance(content, dict):
-        raise InputError(f"{file} must map {', '.join(ROLES)} to lists of models.")
+        raise InputError("weights_not_mapping", file=file, known=ROLES)
     for role in content:
         if role not in (*ROLES, "fusion"):
-            raise InputError(f"{file}, line {content.lc.key(role)[0] + 1}: {role!r} is none of {', '.join((*ROLES, 'fusion'))}.")
+            why = Message("entry_not_among", {"key": "role", "value": role, "known": (*ROLES, "fusion")})
+            raise InputError("weights_line", file=file, line=content.lc.key(role)[0] + 1, why=why)
     named = {role: _choices(file, content, role) for role in ROLES if role in content}
     if len(named) < len(ROLES) and file.resolve() != DEFAULT_FILE:
         named = read(DEFAULT_FILE) | named
@@ -75,13 +76,13 @@ def allowed(choices: Mapping[str, tuple[Choice, ...]], role: str, source: str) -
     Where the file names none from the Hub, "hub" means those without. Raises InputError when there is none.
     """
     if source not in SOURCES:
-        raise InputError(f"The source of models is {source!r}; it must be one of {', '.join(SOURCES)}.")
+        raise InputError("source_unknown", source=source, known=SOURCES)
     kinds = ALLOWED[source]
     if source == "hub" and not any(choice.source in kinds for choice in choices[role]):
         kinds = OFFLINE
     result = tuple(choice for choice in choices[role] if choice.source in kinds)
     if not result:
-        raise InputError(f"The weights file names no model of source {source!r} for {role}.")
+        raise InputError("source_without_model", source=source, role=role)
     return result
 
 
@@ -115,7 +116,7 @@ def _on_trial(role: str) -> tuple[Choice, ...]:
         return ()
     repo, _, revision = wanted.partition("@")
     if not REPOSITORY.fullmatch(repo):
-        raise InputError(f"{variable} is {wanted!r}; it must be owner/name or owner/name@revision of a Hub repository.")
+        raise InputError("trial_invalid", variable=variable, value=wanted)
     files = dict.fromkeys(("config.json", "model.safetensors"))
     return (
         Choice(
@@ -128,7 +129,7 @@ def _choices(file: Path, content: Any, role: str) -> tuple[Choice, ...]:
     entries = content.get(role)
     if not isinstance(entries, list) or not entries:
         line = content.lc.key(role)[0] + 1 if role in content else 1
-        raise InputError(f"{file}, line {line}: {role} must be a list of at least one model.")
+        raise InputError("weights_line", file=file, line=line, why=Message("entry_role", {"role": role}))
     return tuple(_Entry(file, role, entry, entries.lc.item(i)[0] + 1).choice() for i, entry in enumerate(entries))
 
 
@@ -147,11 +148,11 @@ class _Entry:
 
     def choice(self) -> Choice:
         if not isinstance(self.content, dict):
-            self.refuse("a model must be a mapping with a name")
+            self.refuse(Message("entry_not_mapping"))
         known = {f.name for f in fields(Choice)} - {"unlisted"}
         for key in self.content:
             if key not in known:
-                self.refuse(f"unknown key {key!r}; known are {', '.join(sorted(known))}", key)
+                self.refuse(Message("entry_unknown_key", {"key": key, "known": sorted(known)}), key)
         self.check_texts()
         self.check_numbers()
         if self.content["source"] in ("hub", "remote"):
@@ -169,67 +170,65 @@ class _Entry:
     def check_texts(self) -> None:
         for key in ("name", "source", "revision", "licence"):
             if not isinstance(self.content.get(key), str):
-                self.refuse(f"a model needs a {key}, as text", key)
+                self.refuse(Message("entry_not_text", {"key": key}), key)
         source, loader = self.content["source"], self.content.get("loader")
         if source not in KINDS:
-            self.refuse(f"source {source!r} is none of {', '.join(KINDS)}", "source")
+            self.refuse(Message("entry_not_among", {"key": "source", "value": source, "known": KINDS}), "source")
         if source == "pip" and self.role != "transcript":
-            self.refuse("only speech to text comes from a package (source: pip)", "source")
+            self.refuse(Message("entry_only_transcript"), "source")
         if source in ("bundled", "local") and not isinstance(self.content.get("path"), str):
-            self.refuse(f"a {source} model needs the path of its folder")
-        if loader is not None and loader not in loaders.known(self.role):
-            self.refuse(f"loader {loader!r} is none of {', '.join(loaders.known(self.role))}, those of {self.role}", "loader")
+            self.refuse(Message("entry_without_path", {"source": source}))
+        known = loaders.known(self.role)
+        if loader is not None and loader not in known:
+            self.refuse(Message("entry_not_among", {"key": "loader", "value": loader, "known": known}), "loader")
         if (source == "remote") != (loader == "inference"):
-            self.refuse("a remote model, and no other, has the loader inference", "loader")
+            self.refuse(Message("entry_inference"), "loader")
         for key in ("figures", "files"):
             if self.content.get(key) is not None and not isinstance(self.content[key], dict):
-                self.refuse(f"{key} must be a mapping", key)
+                self.refuse(Message("entry_key_not_mapping", {"key": key}), key)
         for key in ("path", "folder", "repo"):
             if self.content.get(key) is not None and not isinstance(self.content[key], str):
-                self.refuse(f"{key} must be text", key)
+                self.refuse(Message("entry_not_text", {"key": key}), key)
         if self.content.get("folder") and not _inside(self.content["folder"]):
-            self.refuse("folder must lie in the repository", "folder")
+            self.refuse(Message("entry_folder_outside"), "folder")
 
     def check_numbers(self) -> None:
         least = {"temperature": 1e-3, "fusion_weight": 0.0, "megabytes": 0.0, "sampling_rate": 1000, "input_size": 16}
         for key, smallest in least.items():
             value = self.content.get(key)
             if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value >= smallest):
-                self.refuse(f"{key} is {value!r}; it must be a number of at least {smallest:g}", key)
+                self.refuse(Message("entry_number", {"key": key, "value": value, "limit": smallest}), key)
 
     def check_repository(self) -> None:
         repo, revision, files = (self.content.get(key) for key in ("repo", "revision", "files"))
         if self.content["source"] == "remote":
             if not isinstance(repo, str) or not (REPOSITORY.fullmatch(repo) or re.match(r"https?://", repo)):
-                self.refuse(f"repo is {repo!r}; a remote model needs owner/name or a URL", "repo")
+                self.refuse(Message("entry_remote_repo", {"repo": repo}), "repo")
             return
         if not isinstance(repo, str) or not REPOSITORY.fullmatch(repo):
-            self.refuse(f"repo is {repo!r}; a hub model needs owner/name", "repo")
+            self.refuse(Message("entry_hub_repo", {"repo": repo}), "repo")
         if not isinstance(files, dict) or not files:
-            self.refuse("a hub model needs files: each name with its SHA-256, or null where it is not known", "files")
+            self.refuse(Message("entry_without_files"), "files")
         for name, digest in files.items():
             path = PurePosixPath(str(name))
             if path.suffix not in FILES or not _inside(path):
-                self.refuse(f"{name!r} is not a file of {', '.join(FILES)}: nothing that can hold code is loaded", "files")
+                self.refuse(Message("entry_file_kind", {"file": name, "known": FILES}), "files")
             if digest is not None and not (isinstance(digest, str) and SHA256.fullmatch(digest)):
-                self.refuse(f"the SHA-256 of {name} is {digest!r}; it must be 64 hexadecimal digits", "files")
+                self.refuse(Message("entry_digest", {"file": name, "value": digest}), "files")
         if not any(PurePosixPath(str(name)).suffix in WEIGHTS for name in files):
-            self.refuse(f"files name no weights ({', '.join(WEIGHTS)})", "files")
+            self.refuse(Message("entry_without_weights", {"known": WEIGHTS}), "files")
         hashed = all(digest for name, digest in files.items() if PurePosixPath(str(name)).suffix in WEIGHTS)
         if not COMMIT.fullmatch(revision) and not (revision == "main" and hashed):
-            self.refuse(
-                f"revision is {revision!r}; it must be 40 hexadecimal digits, or main with a SHA-256 for every weight file",
-                "revision",
-            )
+            self.refuse(Message("entry_revision", {"revision": revision}), "revision")
 
     def checked_labels(self, labels: Any) -> dict[str, str | None] | tuple[str, ...] | None:
         if labels is None:
             return None
         meant = list(labels.values()) if isinstance(labels, dict) else labels
         if not isinstance(meant, list) or any(label is not None and label not in LABELS for label in meant):
-            self.refuse(f"labels must be, or map the model's own to, {', '.join(LABELS)}, or null", "labels")
+            self.refuse(Message("entry_labels", {"known": LABELS}), "labels")
         return {str(name): label for name, label in labels.items()} if isinstance(labels, dict) else tuple(labels)
 
-    def refuse(self, problem: str, key: str | None = None) -> NoReturn:
+    def refuse(self, problem: Message, key: str | None = None) -> NoReturn:
         at = self.content.lc.key(key)[0] + 1 if key is not None and key in self.content else self.line
-        raise InputError(f"{self.file}, line {at}: {problem}.")
+        raise InputError("weights_line", file=self.file, line=at, why=problem)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from loky.backend import get_context
 from pebble import ProcessFuture, ProcessPool
 
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving.shared_memory import Place, SharedMemory, dumps
 
 log = logging.getLogger(__name__)

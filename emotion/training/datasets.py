@@ -19,7 +19,7 @@ import soundfile
 
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS, to_label
 from emotion.media import decode_audio, from_samples
-from emotion.readings import InputError
+from emotion.messages import InputError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".webm")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -49,7 +49,7 @@ class Source:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         if not self.path.exists():
-            raise InputError(f"There is no data set at {self.path}.")
+            raise InputError("dataset_not_found", path=self.path)
         self._zip = zipfile.ZipFile(self.path) if zipfile.is_zipfile(self.path) else None
 
     def names(self) -> list[str]:
@@ -67,7 +67,7 @@ class Source:
                 return self._zip.read(name)
             return (self.path if self.path.is_file() else self.path / name).read_bytes()
         except (KeyError, OSError) as e:
-            raise InputError(f"{self.path} has no file {name} that can be read.") from e
+            raise InputError("dataset_without_file", path=self.path, file=name) from e
 
 
 @overload
@@ -93,12 +93,13 @@ def load(modality: str, dataset: str, path: str | Path, split: str | None = None
     try:
         loader = DATASETS[modality][dataset]
     except KeyError:
-        known = ", ".join(DATASETS.get(modality, ()))
-        raise InputError(f"There is no {modality} data set named {dataset!r}; there are: {known}.") from None
+        known = tuple(DATASETS.get(modality, ()))
+        raise InputError("dataset_unknown", modality=modality, dataset=dataset, known=known) from None
     examples = list(loader(Source(path), split))
     if not examples:
-        part = f" in its part {split!r}" if split else " outside of 'train' (name a part with --split)"
-        raise InputError(f"{path} holds no labelled example in the layout of {dataset}{part}.")
+        if split:
+            raise InputError("dataset_without_part", path=path, dataset=dataset, split=split)
+        raise InputError("dataset_without_examples", path=path, dataset=dataset)
     return examples
 
 
@@ -165,7 +166,7 @@ def _ferplus(source: Source, split: str | None) -> Iterator[Example]:
 def _grey(data: bytes) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None:
-        raise InputError("A picture of the data set cannot be decoded.")
+        raise InputError("dataset_picture_damaged")
     return image
 
 

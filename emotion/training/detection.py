@@ -27,7 +27,8 @@ from emotion.checkpoint import Choice
 from emotion.face.detection import Box, Detector
 from emotion.face.reader import FaceReader
 from emotion.face.tracking import FaceTrack, follow
-from emotion.readings import Frame, InputError
+from emotion.messages import InputError
+from emotion.readings import Frame
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.weights import DEFAULT_FILE, read
 from emotion.training import datasets, metrics
@@ -99,7 +100,7 @@ def _detectors(yunet: Path | None) -> Iterator[tuple[str, Detector]]:
     choices = [choice for choice in read(DEFAULT_FILE)["detector"] if choice.source == "bundled"]
     if yunet is not None:
         if not yunet.is_file():
-            raise InputError(f"There is no file {yunet}.")
+            raise InputError("file_not_found", file=yunet)
         choices.append(Choice("yunet", "local", yunet.name, "MIT", path=yunet.parent, loader="yunet"))
     return ((choice.name, load_recogniser("detector", choice)) for choice in choices)
 

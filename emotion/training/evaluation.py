@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
 import emotion
+from emotion.checkpoint import Choice
 from emotion.labels import MODALITIES
+from emotion.messages import InputError
 from emotion.mood import moods
-from emotion.readings import InputError
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example
 
@@ -30,10 +30,8 @@ def evaluate(
     examples = datasets.load(modality, dataset, path, split)
     analyzer = emotion.load(source)
     serving = analyzer.serving(modality)
-    if out_of_fold and serving.choice.path is None:
-        raise InputError("The model in use stores no out-of-fold probabilities: it is run elsewhere.")
     if out_of_fold:
-        probabilities = _stored(serving.choice.local / "oof.json", examples)
+        probabilities = _stored(serving.choice, examples)
     else:
         probabilities = predict(serving.model, examples)
     head: dict[str, Any] = {
@@ -86,12 +84,12 @@ def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float
     return round(float(np.median(felt)), 3), metrics.interval(lambda rows: np.median(felt[rows]), groups).tolist()
 
 
-def _stored(file: Path, examples: list[Example]) -> np.ndarray:
-    try:
-        stored = json.loads(file.read_text("utf-8"))["probabilities"]
-    except OSError as e:
-        raise InputError(f"The model in use stores no out-of-fold probabilities: {file.name} is missing.") from e
+def _stored(choice: Choice, examples: list[Example]) -> np.ndarray:
+    file = choice.path and choice.path / "oof.json"
+    if file is None or not file.is_file():
+        raise InputError("oof_missing", model=choice.name)
+    stored = json.loads(file.read_text("utf-8"))["probabilities"]
     missing = [e.id for e in examples if e.id not in stored]
     if missing:
-        raise InputError(f"{len(missing)} of {len(examples)} clips have no out-of-fold probabilities, {missing[0]} for one.")
+        raise InputError("oof_incomplete", count=len(missing), clips=len(examples), clip=missing[0])
     return np.array([stored[e.id] for e in examples], np.float32)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion.labels import LABELS
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech.recogniser import ENCODER_MELS, N_FEATURES, STATES, EncodedNetwork, SpectralNetwork, pooled
 from emotion.text.recogniser import EMOTIONS

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from emotion.checkpoint import Choice
 from emotion.labels import LABELS
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from emotion.serving.weights_editing import update_entry
 from emotion.training import evaluation, metrics
@@ -232,8 +232,8 @@ def data_file(name: str) -> Path:
     """A data set's file or folder under EMOTION_DATA. Raises InputError when it is not there."""
     root = os.environ.get("EMOTION_DATA")
     if not root:
-        raise InputError("Set EMOTION_DATA to the folder of the data sets, or name one with --dataset NAME PATH.")
+        raise InputError("data_folder_unset")
     for candidate in (Path(root) / name, Path(root) / f"{name}.zip"):
         if candidate.exists():
             return candidate
-    raise InputError(f"There is no data set {name} in {root}.")
+    raise InputError("dataset_not_in_folder", dataset=name, folder=root)

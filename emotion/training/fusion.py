@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import logging
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from emotion import figures
 from emotion.analyzer import Analyzer
 from emotion.checkpoint import Choice
 from emotion.labels import LABELS, MODALITIES, to_label
-from emotion.readings import HEARD, InputError
+from emotion.messages import InputError
+from emotion.readings import HEARD
 from emotion.serving import weights, weights_editing
 from emotion.speech import prosody
 from emotion.speech.reader import voice_reliability
@@ -26,12 +28,14 @@ from emotion.training.transcript import SENTENCES
 log = logging.getLogger(__name__)
 
 STEP = 20  # the simplex is searched in twentieths
+DIGITS = 9  # to which recalls and distances are compared: a sum in another order is no difference
 PER_LABEL = 400  # triples drawn for each label
 MAX_LOSS = 0.03  # of unweighted average recall, to a modality that says nothing
 FOLDS = 5  # of a user's own pairs
 COLUMNS = ("text", "audio", "video", "label")
 SIMPLEX = "simplex.json"
 
+EQUAL = (1 / 3, 1 / 3, 1 / 3)
 VOICE_ALONE = tuple(float(name == "speech") for name in MODALITIES)
 GRID = tuple((i / STEP, j / STEP, (STEP - i - j) / STEP) for i in range(STEP + 1) for j in range(STEP + 1 - i))
 
@@ -76,12 +80,13 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     together: texts from the tenth held out of training, faces of FER2013's validation part, voices out of fold. Such triples are
     independent given the label, which flatters every fusion. So only weights count with which a modality that says nothing takes at
     most MAX_LOSS of unweighted average recall from a voice: the plain sentence that RAVDESS's actors say, as speech to text would hear
-    it, and random letters.
+    it, and random letters. Of weights with the same recall those nearest to equal ones are taken, as nothing speaks for more.
 
-    With ``dataset`` ("pairs", a CSV file with the columns of COLUMNS), real pairs decide instead, for the models in use.
+    With ``dataset`` ("pairs", a CSV file with the columns of COLUMNS), real pairs decide instead, for the models in use; of weights
+    with the same recall those nearest to the ones in use are taken.
     """
     if epochs is not None:
-        raise InputError("train fusion takes no --epochs: it searches all weights in steps of a twentieth.")
+        raise InputError("fusion_epochs")
     if dataset is not None:
         return _train_on(dataset, out or Path("emotion-fusion"))
     analyzer = emotion.load("bundled")
@@ -90,8 +95,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     grid: list[dict[str, Any]] = [
         {"weights": shares, "uar": pairs.uar(shares), "allowed": _harmless(voices, said, shares)} for shares in GRID
     ]
-    # By recall, not by likelihood: a weighted mean is never surer than its surest part, so likelihood would give all to one.
-    best = max((point for point in grid if point["allowed"]), key=lambda point: point["uar"])["weights"]
+    best = best_of(grid, EQUAL)
     result = figures_of(pairs, best) | {"taken_from_voice": taken_from(voices, said, best)}
     _write(analyzer, weights.DEFAULT_FILE, out or export.MODELS / "fusion", grid, result, "label-paired held-out readings")
     return result
@@ -100,7 +104,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
 def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     name, path = dataset
     if name != "pairs":
-        raise InputError(f"train fusion takes --dataset pairs FILE.csv, with the columns {', '.join(COLUMNS)}, not {name!r}.")
+        raise InputError("fusion_dataset", dataset=name, known=COLUMNS)
     analyzer = emotion.load()
     pairs = own_pairs(analyzer, Path(path))
     usual = tuple(analyzer.weights[name] for name in MODALITIES)
@@ -109,9 +113,9 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     tested = np.zeros((len(pairs.truth), len(LABELS)))
     for fold in np.unique(folds):
         inside, outside = pairs.only(folds != fold), pairs.only(folds == fold)
-        tested[folds == fold] = outside.fused(best_of(inside, usual) if len(inside.truth) else usual)
-    grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": True} for shares in GRID]
-    result = figures_of(pairs, best_of(pairs, usual)) | {
+        tested[folds == fold] = outside.fused(best_of(_all_allowed(inside), usual) if len(inside.truth) else usual)
+    grid = _all_allowed(pairs)
+    result = figures_of(pairs, best_of(grid, usual)) | {
         "uar_cross_validated": metrics.report(tested, pairs.truth)["uar"],
         "uar_before": pairs.uar(usual),
     }
@@ -122,16 +126,27 @@ def _train_on(dataset: tuple[str, str], out: Path) -> dict[str, Any]:
     return result
 
 
-def best_of(pairs: Pairs, usual: tuple[float, ...]) -> tuple[float, ...]:
-    """The weights that are most often right; of those alike, the nearest to ``usual``."""
-    return max(GRID, key=lambda shares: (pairs.uar(shares), -np.abs(np.subtract(shares, usual)).sum()))
+def _all_allowed(pairs: Pairs) -> list[dict[str, Any]]:
+    return [{"weights": shares, "uar": pairs.uar(shares), "allowed": True} for shares in GRID]
+
+
+def best_of(grid: list[dict[str, Any]], near: tuple[float, ...]) -> tuple[float, ...]:
+    """The allowed weights with the highest recall; of those alike the nearest to ``near``, of these the first in the grid.
+
+    By recall, not by likelihood: a weighted mean is never surer than its surest part, so likelihood would give all to one.
+    """
+
+    def worth(point: dict[str, Any]) -> tuple[float, float]:
+        return round(point["uar"], DIGITS), -round(math.dist(point["weights"], near), DIGITS)
+
+    return max((point for point in grid if point["allowed"]), key=worth)["weights"]
 
 
 def figures_of(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
     """The figures of the chosen weights, and of what else could be done with the same readings."""
     fused = pairs.fused(best)
     ways = {f"uar_{name}": pairs.fused(tuple(float(name == other) for other in MODALITIES)) for name in MODALITIES} | {
-        "uar_equal": pairs.fused((1 / 3, 1 / 3, 1 / 3)),
+        "uar_equal": pairs.fused(EQUAL),
         "uar_product": pairs.product(),
         "uar_without_reliability": pairs.fused(best, reliable=False),
     }
@@ -280,14 +295,14 @@ def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError(f"{file} cannot be read as CSV: {e}") from e
+        raise InputError("csv_unreadable", file=file, reason=e) from e
     if not rows or not set(COLUMNS) <= set(rows[0]):
-        raise InputError(f"{file} must have the columns {', '.join(COLUMNS)} and at least one row.")
+        raise InputError("csv_columns", file=file, known=COLUMNS)
     found = []
     for number, row in enumerate(rows, start=2):
         label = to_label(row["label"] or "")
         if label is None:
-            raise InputError(f"{file}, line {number}: {row['label']!r} is none of {', '.join(LABELS)}.")
+            raise InputError("csv_label", file=file, line=number, label=row["label"], known=LABELS)
         audio, video = (file.parent / row[kind] if row[kind] else None for kind in ("audio", "video"))
         try:
             readings = analyzer.analyze(row["text"] or None, audio, video).modalities
@@ -303,5 +318,5 @@ def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
         if len(found) % 10 == 0:
             log.info("%d of %d rows read", len(found), len(rows))
     if not found:
-        raise InputError(f"{file} holds no row that could be read.")
+        raise InputError("csv_without_rows", file=file)
     return Pairs(*(np.array(column) for column in zip(*found, strict=True)))

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
+from emotion.messages import InputError
 from emotion.mood import moods
-from emotion.readings import InputError
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 from emotion.speech import noise, prosody
@@ -77,7 +77,7 @@ noise left in and 0.038 with it taken out (`python -m emotion.training.robustnes
 Other protocols, the same recipe (`python -m emotion.training.protocols speech`): RAVDESS clips split 80/20 at random before anything is
 altered, which shares the actors and is there only to compare with those who report it, UAR 0.894 (0.856-0.927; n = 256). Trained on
 RAVDESS alone and tested on EmoDB, German: UAR 0.591 (0.505-0.655) over its six labels (n = 350), 0.451 (0.363-0.521) with all seven to
-choose from, 0.630 (0.564-0.681) over angry, happy, neutral and sad (n = 266). Other architectures and other conditions stand in the project's README.""",
+choose from, 0.630 (0.564-0.681) over angry, happy, neutral and sad (n = 266). Other architectures and other conditions stand in docs/evaluation.md.""",
     data="""
 RAVDESS speech, actors 1-20 (Livingstone & Russo 2018), calm counted as neutral; EmoDB, 8 speakers (Burkhardt et al. 2005), without
 boredom. Cross-validation trains on the other 16 actors and EmoDB and tests on 4 actors, fold = (actor - 1) // 4; the shipped weights
@@ -166,7 +166,7 @@ def pretrained_weights() -> dict[str, Tensor]:
     """
     package = find_spec("resemblyzer")
     if package is None or not package.submodule_search_locations:
-        raise InputError("The speaker encoder comes with the package resemblyzer: pip install --no-deps resemblyzer==0.1.4")
+        raise InputError("speaker_encoder_missing")
     file = Path(package.submodule_search_locations[0]) / "pretrained.pt"
     state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)["model_state"]
     return state

@@ -22,7 +22,8 @@ import soundfile
 from rapidfuzz.distance import Levenshtein
 
 from emotion.media import from_samples
-from emotion.readings import InputError, Transcript
+from emotion.messages import InputError
+from emotion.readings import Transcript
 from emotion.serving.transcription import transcribe, warm
 from emotion.sound import SAMPLE_RATE
 from emotion.training import metrics
@@ -96,7 +97,7 @@ def run(path: Path) -> dict[str, Any]:
     warm()
     english = [_attempt(clip) for clip in ravdess(path)]
     if not english:
-        raise InputError(f"{path} holds no RAVDESS speech.")
+        raise InputError("dataset_without_speech", path=path)
     chose = {f"actor {actor}" for actor in CHOOSING_ACTORS}
     parts = {
         "RAVDESS, actors that chose": [a for a in english if a.speaker in chose],

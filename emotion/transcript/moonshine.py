@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from emotion.readings import InputError, Segment, Transcript
+from emotion.messages import InputError
+from emotion.readings import Segment, Transcript
 from emotion.sound import SAMPLE_RATE
 
 NAME = "moonshine-tiny-en"
@@ -119,14 +120,14 @@ def _load(**options: str) -> Any:
     try:
         package = importlib.import_module("moonshine_voice")
     except ImportError as e:
-        raise InputError(f"The package {PACKAGE} is not installed; there is one for {PLATFORMS}.") from e
+        raise InputError("package_missing", package=PACKAGE, systems=PLATFORMS) from e
     folder = Path(str(package.__file__)).parent / "assets" / "tiny-en"
     if not folder.is_dir():
-        raise InputError(f"The package {PACKAGE} is another version than 0.0.73 and brings no model.")
+        raise InputError("package_without_model", package=PACKAGE, version="0.0.73")
     try:
         return package.Transcriber(folder, package.ModelArch.TINY, options={"return_audio_data": "false", **options})
     except (OSError, package.MoonshineError) as e:
-        raise InputError(f"The package {PACKAGE} does not run here; it needs {PLATFORMS}.") from e
+        raise InputError("package_does_not_run", package=PACKAGE, systems=PLATFORMS) from e
 
 
 def _lines(transcriber: Any, samples: np.ndarray, rate: int = SAMPLE_RATE) -> Iterator[tuple[str, float, float]]:

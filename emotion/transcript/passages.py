@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotion import sound
-from emotion.readings import InputError, Segment, Transcript
+from emotion.messages import InputError
+from emotion.readings import Segment, Transcript
 from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
 from emotion.transcript import moonshine

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion.readings import InputError, Transcript
+from emotion.messages import InputError
+from emotion.readings import Transcript
 from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import MARGIN_S, Passage, pieces, written
 
@@ -61,7 +62,7 @@ class Whisper:
 
         code = code_of(language)
         if code not in LANGUAGES and code not in TO_LANGUAGE_CODE:
-            raise InputError(f"Whisper knows no language {language!r}.")
+            raise InputError("whisper_language", language=language)
         found = []
         for start, end in pieces(samples, WINDOW_S):
             first = max(0, round((start - MARGIN_S) * SAMPLE_RATE))
@@ -126,7 +127,7 @@ def load_whisper(folder: str) -> "WhisperModel":
         weights.pop("proj_out.weight", None)  # the output layer is the token embedding
         model.load_state_dict({_parameter(name): tensor for name, tensor in weights.items()})
     except (OSError, KeyError, RuntimeError, SafetensorError) as e:
-        raise InputError(f"{folder} holds no Whisper model: {e}") from e
+        raise InputError("whisper_unreadable", folder=folder, reason=e) from e
     return model.eval()
 
 
@@ -141,7 +142,7 @@ def _config(folder: str) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as e:
-        raise InputError(f"{folder} holds no Whisper model: {e}") from e
+        raise InputError("whisper_unreadable", folder=folder, reason=e) from e
     if config.get("model_type") != "whisper":
-        raise InputError(f"{folder} holds no Whisper model but a {config.get('model_type')!r}.")
+        raise InputError("whisper_other_type", folder=folder, type=config.get("model_type"))
     return config

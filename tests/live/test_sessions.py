@@ -19,7 +19,8 @@ from emotion.live.buffers import Latest, Ring, Tail
 from emotion.live.columns import COLUMN, COLUMNS, Sketch
 from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
-from emotion.readings import Frame, InputError, Segment, SpeechReading, TextReading, Transcript
+from emotion.messages import InputError
+from emotion.readings import Frame, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving import transcription
 from emotion.sound import SAMPLE_RATE
 from tests.clips import ASTRONAUT, GLAD, blazeface
@@ -136,7 +137,7 @@ def test_a_packet_that_is_sent_again_counts_once(opened):
 def test_the_rate_may_not_change(opened):
     session = opened()
     session.hear(sound(1, 48_000), 48_000)
-    with pytest.raises(InputError, match="48000 to 44100"):
+    with pytest.raises(InputError, match="48,000 to 44,100"):
         session.hear(sound(1, 44_100), 44_100)
 
 

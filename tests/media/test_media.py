@@ -15,7 +15,7 @@ import soundfile
 
 from emotion import media
 from emotion.media import containers, limits, video
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.sound import SAMPLE_RATE
 
 TONE_HZ, AMPLITUDE, SECONDS = 440, 0.5, 2
@@ -223,16 +223,16 @@ def test_numbers_that_are_none_count_as_silence(tmp_path):
         (np.zeros((2, 16_000)), 16_000, r"\(2, 16000\).*\(n, channels\)"),
         (np.zeros((10, 2, 2)), 16_000, r"\(10, 2, 2\)"),
         (np.float32(1), 16_000, r"shape \(\)"),
-        (np.zeros(16_000), 999, "999 Hz.*1000 to 384000"),
-        (np.zeros(16_000), 400_000, "400000 Hz.*1000 to 384000"),
+        (np.zeros(16_000), 999, "999 Hz.*1,000 to 384,000"),
+        (np.zeros(16_000), 400_000, "400,000 Hz.*1,000 to 384,000"),
         (np.zeros(16_000), float("nan"), "nan Hz"),
         (np.zeros(16_000), None, "None Hz"),
-        (np.zeros(601_000, np.int16), 1_000, "601.0 s; the limit is 600 s"),
+        (np.zeros(601_000, np.int16), 1_000, "601 s of sound; the limit is 600 s"),
         (np.zeros(16_000, complex), 16_000, "complex128"),
         (np.zeros(16_000, bool), 16_000, "bool"),
         (None, 16_000, "object"),
         ([[1.0], [1.0, 2.0]], 16_000, "list"),
-        (tone(16_000) * 32767, 16_000, "reaches 16384; full scale.*is 1"),
+        (tone(16_000) * 32767, 16_000, "reaches 16,384; full scale.*is 1"),
     ],
 )
 def test_arrays_that_are_no_sound(samples, rate, words):
@@ -475,7 +475,10 @@ def test_what_is_no_media(tmp_path, content, name):
 
 
 def test_two_hours_are_refused_by_the_header(tmp_path):
-    for rate, width, words in ((8_000, 1, "7200.0 s; the limit is 600 s"), (16_000, 2, "220 MB; the limit is 100 MB, and 600 s")):
+    for rate, width, words in (
+        (8_000, 1, "7,200 s of sound; the limit is 600 s"),
+        (16_000, 2, "220 MB; the limit is 100 MB, and 600 s"),
+    ):
         header = wav_header(7_200, rate, width)
         assert_refused(sparse(tmp_path / "a.wav", header, len(header) + 7_200 * rate * width), words, DECODERS[:3])
 
@@ -494,7 +497,7 @@ def test_large_files_are_refused(tmp_path):
 def test_pixels_are_counted_before_they_are_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     path = tmp_path / "a"
-    size = "12000 x 12000 = 144 million pixels; the limit is 40 million"
+    size = "12,000 x 12,000 = 144 million pixels; the limit is 40 million"
     path.write_bytes(png_header(12_000, 12_000))
     assert_refused(path, size, DECODERS[::3])
     path.write_bytes(b"\xff\xd8\xff\xe0\0\x04ab\xff\xc2\0\x11\x08" + struct.pack(">HH", 12_000, 12_000) + bytes(100))

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install -r requirements-dev.txt")
 from axe_playwright_python.sync_playwright import Axe
 
-from .test_page import ANSWER_MS, PHONE, TABS, WIDE, answered, browser, headline, launch, open_page, show  # noqa: F401
+from tests.page.visitor import ANSWER_MS, PHONE, TABS, WIDE, answered, headline, settled, show
 
 GRADIO = {"image-redundant-alt": "footer"}  # rule: where Gradio itself breaks it
 
@@ -24,22 +24,22 @@ def violations(page) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light")], ids=["light", "dark", "phone"])
-def test_nothing_that_the_project_adds_keeps_anybody_out(open_page, size, scheme):  # noqa: F811
+def test_nothing_that_the_project_adds_keeps_anybody_out(open_page, size, scheme):
     page = open_page(size, scheme)
     page.locator("#example_turn").click()
     page.locator("#sound .js-plotly-plot").wait_for(timeout=ANSWER_MS)
-    page.wait_for_timeout(1000)  # fading in
+    settled(page)
     wrong = {}
     for tab in TABS:
         show(page, tab)
         if tab == "Models and method":
             page.locator("#simplex .js-plotly-plot").wait_for(timeout=ANSWER_MS)
-        page.wait_for_timeout(500)
+        settled(page)
         wrong |= {entry: tab for entry in violations(page)}
     show(page, "Text")  # the examples are not beside the method
     before = headline(page)
     page.locator("#example_sentence_2").click()  # the darkest of the moods
     answered(page, before)
-    page.wait_for_timeout(1000)
+    settled(page)
     wrong |= dict.fromkeys(violations(page), "very low")
     assert wrong == {}

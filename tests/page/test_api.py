@@ -3,7 +3,6 @@
 import http.client
 import json
 import urllib.request
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,47 +11,19 @@ from gradio_client.exceptions import AppError
 
 from emotion import LABELS, Analysis
 from emotion.media import MAX_FILE_BYTES
-from tests.conftest import MEDIA, App
+from emotion.messages import Message
+from tests.clips import MEDIA
+from tests.page.calls import call, post, upload
+from tests.running import App
 
 ENDPOINTS = {"/analyze_text", "/analyze_audio", "/analyze_video", "/analyze_image", "/fuse"}
 KEYS = {"mood", "label", "probabilities", "agreement", "mixed", "duration", "modalities", "transcript", "timeline"}
-KEYS |= {"warnings", "timings_ms", "models"}
+KEYS |= {"warnings", "codes", "timings_ms", "models"}
 
 
 @pytest.fixture(scope="module")
 def client(app: App) -> Client:
     return Client(app.url, verbose=False, httpx_kwargs={"timeout": 120})
-
-
-def post(app: App, name: str, body: object) -> dict:
-    request = urllib.request.Request(
-        f"{app.url}gradio_api/call/{name}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())
-
-
-def call(app: App, name: str, *data: object) -> tuple[str, object]:
-    """What curl does: post the data, then read the event's last line."""
-    event = post(app, name, {"data": list(data)})["event_id"]
-    with urllib.request.urlopen(f"{app.url}gradio_api/call/{name}/{event}", timeout=120) as stream:
-        lines = [line.decode().strip() for line in stream if line.strip()]
-    kind = next(line.removeprefix("event: ") for line in reversed(lines) if line.startswith("event: "))
-    return kind, json.loads(lines[-1].removeprefix("data: "))
-
-
-def upload(app: App, path: Path) -> dict:
-    border = "border"
-    body = (
-        f'--{border}\r\nContent-Disposition: form-data; name="files"; filename="{path.name}"\r\n\r\n'.encode()
-        + path.read_bytes()
-        + f"\r\n--{border}--\r\n".encode()
-    )
-    request = urllib.request.Request(
-        f"{app.url}gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={border}"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return {"path": json.loads(answer.read())[0], "meta": {"_type": "gradio.FileData"}}
 
 
 def test_only_the_documented_endpoints_are_offered(client):
@@ -134,7 +105,7 @@ def test_input_errors_reach_the_client_as_sentences(app, client, tmp_path):
 def test_an_empty_text_is_a_normal_result(client):
     result = client.predict("   ", api_name="/analyze_text")
     assert result["mood"] is None
-    assert result["warnings"]
+    assert [Message.from_dict(code).say() for code in result["codes"]] == result["warnings"] != []
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", {"path": "/etc/hostname"}, ["/etc/hostname"], None, 7])

@@ -9,56 +9,36 @@ import pytest
 
 from emotion.analyzer import Analyzer
 from emotion.labels import LABELS, MODALITIES
+from emotion.messages import Message
 from emotion.page import examples, settings, wording
 from emotion.page.history import Entry, History
 from emotion.page.texts import Say
 from emotion.readings import Analysis
-from tests.clips import spoken_video
-from tests.conftest import MEDIA
+from tests.clips import MEDIA
+from tests.page.analyses import TEN_MINUTES, made_up
+from tests.page.calls import call
+from tests.page.visitor import (
+    ANSWER_MS,
+    PHONE,
+    ROWS,
+    analysis,
+    answered,
+    hand_in,
+    headline,
+    rows,
+    set_weight,
+    show,
+    taken,
+    type_text,
+    wider_than_window,
+)
 
-from . import test_page
-from .test_api import call
-from .test_page import ANSWER_MS, PHONE, answered, hand_in, headline, set_weight, show, type_text, wider_than_window
-from .test_timeline import ENGLISH, TEN_MINUTES, made_up
-
-launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page
-
+ENGLISH = Say("en")
 GLAD, FURIOUS = "I am so glad that you came", "I hate this, it is disgusting and I am furious"
 HOSTILE = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script> what a lovely day"
-ROWS = "#history tbody tr[data-id]"
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory):
-    return spoken_video(tmp_path_factory.mktemp("film") / "film.mp4")
-
-
-@pytest.fixture(scope="module")
-def german(launch):
-    context = launch(locale="de-DE")
-    yield context
-    context.close()
 
 
 # --- what a visitor does
-
-
-def rows(page, count: int) -> list:
-    """The table's rows, the newest first, once there are so many."""
-    page.wait_for_function(f"count => document.querySelectorAll('{ROWS}').length === count", arg=count, timeout=ANSWER_MS)
-    return page.locator(ROWS).all()
-
-
-def taken(page, row, kind: str) -> str:
-    """What a button of a row has the browser save."""
-    with page.expect_download() as waiting:
-        row.locator(f"[data-take={kind}]").click()
-    assert waiting.value.suggested_filename.endswith({"report": ".html"}.get(kind, f".{kind}"))
-    return waiting.value.path().read_text("utf-8")
-
-
-def analysis(page, row) -> dict:
-    return json.loads(taken(page, row, "json"))
 
 
 def why(page, row, language: str) -> str:
@@ -118,9 +98,9 @@ def test_each_analysis_is_a_row_and_its_json_is_what_the_api_returns(open_page, 
     assert "this browser tab" in page.locator("#history .where").inner_text()
 
 
-def test_weights_and_words_update_the_row_of_their_analysis(open_page, film):
+def test_weights_and_words_update_the_row_of_their_analysis(open_page, video):
     page = open_page()
-    hand_in(page, film)
+    hand_in(page, video)
     (row,) = rows(page, 1)
     before = analysis(page, row)
     assert set(before["modalities"]) == set(MODALITIES)
@@ -203,9 +183,9 @@ def weighed(page, name: str, weight: str, share: str) -> None:
     page.wait_for_function(f"([name, share]) => {latest}[name].weight.toFixed(2) === share", arg=[name, share], timeout=ANSWER_MS)
 
 
-def test_moved_weights_leave_the_json_what_the_package_gives_out(open_page, film):
+def test_moved_weights_leave_the_json_what_the_package_gives_out(open_page, video):
     page = open_page()
-    hand_in(page, film)
+    hand_in(page, video)
     (row,) = rows(page, 1)
     before, fitted = analysis(page, row), page.locator("#weight-speech input[type=number]").input_value()
     weighed(page, "speech", "0", "0.00")
@@ -241,9 +221,9 @@ def test_a_moved_weight_sends_only_what_it_changes(photograph):
     assert sizes[1] < sizes[0] / 20
 
 
-def test_what_counts_for_nothing_is_not_said_to_agree(open_page, film):
+def test_what_counts_for_nothing_is_not_said_to_agree(open_page, video):
     page = open_page()
-    hand_in(page, film)
+    hand_in(page, video)
     (row,) = rows(page, 1)
     assert cell(row, "read") == "Words, Voice, Face"
     weighed(page, "speech", "0", "0.00")
@@ -257,9 +237,9 @@ def test_what_counts_for_nothing_is_not_said_to_agree(open_page, film):
 # --- files
 
 
-def test_the_timeline_is_a_table_of_numbers(open_page, film):
+def test_the_timeline_is_a_table_of_numbers(open_page, video):
     page = open_page()
-    hand_in(page, film)
+    hand_in(page, video)
     (row,) = rows(page, 1)
     timeline = analysis(page, row)["timeline"]
     table = list(csv.DictReader(io.StringIO(taken(page, row, "csv"))))
@@ -289,9 +269,9 @@ def opened_alone(page, text: str, tmp_path):
     return alone
 
 
-def test_the_report_opens_offline_and_holds_the_numbers_and_no_media(open_page, film, tmp_path):
+def test_the_report_opens_offline_and_holds_the_numbers_and_no_media(open_page, video, tmp_path):
     page = open_page()
-    hand_in(page, film)
+    hand_in(page, video)
     (row,) = rows(page, 1)
     one, text = analysis(page, row), taken(page, row, "report")
     report = opened_alone(page, text, tmp_path)
@@ -483,7 +463,7 @@ def test_a_german_browser_is_spoken_to_in_german(open_page, german, tmp_path):
     assert "kein Einblick in Gefühle" in report.locator("body").inner_text()
     assert why(page, glad, "de") in report.locator(".answer p").inner_text()
     report.close()
-    assert Say("de")("said_no_word") in taken(page, unread, "report")  # the package's own sentence
+    assert Message("no_word").say("de") in taken(page, unread, "report")  # the package's own sentence
 
 
 # --- the link

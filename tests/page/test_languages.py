@@ -4,15 +4,13 @@ import re
 
 import pytest
 
+from emotion.messages import Message
 from emotion.page import texts
 from emotion.page.texts import ENGLISH, Say
-from tests.conftest import MEDIA
-
-from . import test_page
-from .test_live import RECORD, call, stop, wait_for
-from .test_page import ANSWER_MS, PHONE, hand_in, show, wider_than_window
-
-launch, open_page = test_page.launch, test_page.open_page
+from tests.clips import MEDIA
+from tests.page.calls import of_live
+from tests.page.live import RECORD, stop, wait_for
+from tests.page.visitor import ANSWER_MS, PHONE, hand_in, show, wider_than_window
 
 LONG = 15  # letters of a text that are recognised in the middle of another
 
@@ -90,11 +88,11 @@ def test_live_says_its_troubles_in_the_visitors_language(open_page, launch, app,
     page.locator("#live .start").click()
     assert page.locator("#live .trouble").inner_text() == say("live_tick")
     language = {"language": say.language}
-    assert call(app, "exchange", {"token": "gone", **language})["trouble"] == say("said_live_ended")
-    token = {"token": call(app, "begin", {"spoken": "en", **language})["token"]}
-    for jpeg, key in (("AAAA", "said_live_picture"), ("A" * 200_000, "said_live_packet")):
+    assert of_live(app, "exchange", {"token": "gone", **language})["trouble"] == Message("live_ended").say(say.language)
+    token = {"token": of_live(app, "begin", {"spoken": "en", **language})["token"]}
+    for jpeg, key in (("AAAA", "live_picture_type"), ("A" * 200_000, "live_packet_type")):
         message = {**token, **language, "known": [0, 0, 0], "picture": {"jpeg": jpeg, "time": 0}}
-        assert call(app, "exchange", message)["trouble"] == say(key, limit=say.number(80_000))
+        assert of_live(app, "exchange", message)["trouble"] == Message(key, {"limit": 80_000}).say(say.language)
 
 
 def test_a_refused_device_is_explained_in_the_visitors_language(open_page, launch, spoken_page):

@@ -1,8 +1,6 @@
 """The Live tab in headless Chromium with a fake microphone and camera."""
 
 import base64
-import json
-import urllib.request
 from itertools import pairwise
 
 import numpy as np
@@ -12,18 +10,11 @@ from scipy.signal import correlate, resample_poly
 from emotion.labels import LABELS
 from emotion.media import from_samples
 from emotion.sound import SAMPLE_RATE, envelope
-from tests.conftest import App
+from tests.page.calls import of_live
+from tests.page.live import RECORD, start, stop, wait_for
+from tests.page.visitor import ANSWER_MS, HEARD, LOST_S, PHONE, answered, bars, headline, show, wider_than_window
 
-from . import test_page
-from .test_page import ANSWER_MS, HEARD, LOST_S, PHONE, answered, bars, headline, show, wider_than_window
-
-launch, browser, open_page = test_page.launch, test_page.browser, test_page.open_page  # fixtures
-
-WORST_LAG_S, FEWEST_PICTURES = 10.0, 1.0  # on a machine that does ten other things: no claims
-RECORD = """() => {
-  window.answers = [];
-  document.querySelector('#live .live').addEventListener('answered', ({detail: {columns, ...rest}}) => window.answers.push(rest));
-}"""
+AT_WORK_S, LOOKS = 10.0, 4  # how long a session runs that is watched, and how often face and voice are read in it at least
 
 
 class Sent:
@@ -47,26 +38,6 @@ class Sent:
     def samples(self) -> np.ndarray:
         assert sorted(self.packets) == list(range(len(self.packets)))
         return from_samples(np.concatenate([self.packets[i] for i in range(len(self.packets))]), self.rate)
-
-
-def start(page, microphone: bool = True, camera: bool = True) -> None:
-    show(page, "Live")
-    page.locator("#live .start").wait_for()
-    page.locator("#live .microphone").set_checked(microphone)
-    page.locator("#live .camera").set_checked(camera)
-    page.evaluate(RECORD)
-    page.locator("#live .start").click()
-
-
-def wait_for(page, what: str) -> None:
-    """Waits until an answer fulfils a condition on ``a``."""
-    page.wait_for_function(f"window.answers.some(a => {what})", timeout=ANSWER_MS)
-
-
-def stop(page) -> str:
-    before = headline(page)
-    page.locator("#live .start").click()
-    return answered(page, before)
 
 
 def picture_of(page, canvas: str) -> str:
@@ -116,7 +87,11 @@ def test_the_answer_moves_and_stopping_gives_the_whole(open_page, app):
     wait_for(page, "a.voice > 0 && a.mood !== null && a.face")
     canvases = (".wave", ".spectrum", ".moods", ".overlay")
     first = [picture_of(page, canvas) for canvas in canvases]
-    page.wait_for_timeout(8000)
+    wait_for(page, f"a.captured > {AT_WORK_S}")
+    for part in ("voice", "looked"):  # read again and again
+        page.wait_for_function(
+            "([part, count]) => new Set(answers.map((a) => a[part])).size > count", arg=[part, LOOKS], timeout=ANSWER_MS
+        )
     for canvas, was in zip(canvases, first, strict=True):  # at any one moment a face may be where it was then
         moved = "([canvas, was]) => document.querySelector(`#live ${canvas}`).toDataURL() !== was"
         page.wait_for_function(moved, arg=[canvas, was], timeout=ANSWER_MS)
@@ -128,10 +103,6 @@ def test_the_answer_moves_and_stopping_gives_the_whole(open_page, app):
     assert page.locator("#live .bar span").all_inner_texts() == list(LABELS)
     answers = page.evaluate("window.answers")
     print(paces(answers))
-    for name in ("voice", "words"):
-        assert answers[-1]["captured"] - answers[-1][name] < WORST_LAG_S
-    seconds = (answers[-1]["at"] - answers[0]["at"]) / 1000
-    assert len({a["looked"] for a in answers}) / seconds > FEWEST_PICTURES
 
     stop(page)
     for part in ("speech", "face"):
@@ -160,8 +131,7 @@ def test_the_answer_moves_and_stopping_gives_the_whole(open_page, app):
 def test_one_of_the_two_is_enough(open_page, only):
     page = open_page()
     start(page, microphone=only == "microphone", camera=only == "camera")
-    wait_for(page, "a.mood !== null")
-    page.wait_for_timeout(3000)
+    wait_for(page, "a.mood !== null && a.captured > 3" if only == "microphone" else "a.mood !== null && a.looked > 2")
     stop(page)
     read, absent = ("speech", "face") if only == "microphone" else ("face", "speech")
     assert sum(bars(page, f"#part-{read}").values()) == pytest.approx(1, abs=0.01)
@@ -217,22 +187,13 @@ def test_phone_and_keyboard(open_page, scheme):
     answered(page, before)
 
 
-def call(app: App, function: str, data: object) -> dict:
-    """What a function of the tab answers to whoever calls it without the page."""
-    config = json.loads(urllib.request.urlopen(app.url + "config", timeout=30).read())
-    (number,) = (part["id"] for part in config["components"] if part["props"].get("elem_id") == "live")
-    body = json.dumps({"data": data, "component_id": number, "fn_name": function, "session_hash": "stranger"}).encode()
-    request = urllib.request.Request(app.url + "gradio_api/component_server/", body, {"Content-Type": "application/json"})
-    return json.loads(urllib.request.urlopen(request, timeout=30).read())
-
-
 def test_what_no_page_would_send_is_refused_in_a_sentence(app):
-    token = call(app, "begin", {"spoken": "en", "language": "en"})["token"]
+    token = of_live(app, "begin", {"spoken": "en", "language": "en"})["token"]
     pcm = base64.b64encode(bytes(3200)).decode()
     good = {"token": token, "known": [0, 0, 0], "sound": {"pcm": pcm, "rate": 16_000, "packet": 0}}
-    assert call(app, "exchange", good)["heard"] == pytest.approx(0.1)
-    stranger = call(app, "begin", None)["token"]
-    assert call(app, "exchange", {"token": stranger, "known": [0, 0, 0], "language": ["de"]})["heard"] == 0
+    assert of_live(app, "exchange", good)["heard"] == pytest.approx(0.1)
+    stranger = of_live(app, "begin", None)["token"]
+    assert of_live(app, "exchange", {"token": stranger, "known": [0, 0, 0], "language": ["de"]})["heard"] == 0
     for bad in (
         None,
         "text",
@@ -250,5 +211,5 @@ def test_what_no_page_would_send_is_refused_in_a_sentence(app):
         {"token": token, "known": [0, 0, 0], "picture": {"jpeg": pcm, "time": 0}},
         {"token": token, "known": [0, 0, 0], "picture": {"jpeg": pcm, "time": "later"}},
     ):
-        assert call(app, "exchange", bad)["trouble"]
-    assert call(app, "exchange", {"token": token, "known": [0, 0, 0]})["heard"] == pytest.approx(0.1)
+        assert of_live(app, "exchange", bad)["trouble"]
+    assert of_live(app, "exchange", {"token": token, "known": [0, 0, 0]})["heard"] == pytest.approx(0.1)

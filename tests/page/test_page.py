@@ -1,13 +1,10 @@
 """The page in headless Chromium with a fake microphone and camera, and its parts without a browser."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,194 +14,37 @@ import pytest
 import soundfile as sf
 from scipy.signal import correlate, resample_poly
 
-from emotion.labels import LABELS, mood_word
+from emotion.labels import mood_word
 from emotion.media import decode_audio
+from emotion.messages import Message
 from emotion.page import examples, frames, temporary, texts, wording
 from emotion.readings import Analysis, FaceFrame, FaceReading, Frame, Fusion, Media, TextReading
-from emotion.serving.weights import ROLES
+from emotion.serving.slots import State, Status
+from emotion.serving.weights import ROLES, ROOT
 from emotion.sound import SAMPLE_RATE
-from tests.conftest import CHROMIUM, MEDIA, ROOT, App
+from tests.clips import MEDIA
+from tests.page.visitor import (
+    ANSWER_MS,
+    HEARD,
+    LOST_S,
+    PHONE,
+    TABS,
+    answered,
+    bars,
+    complaint,
+    figure,
+    film,
+    hand_in,
+    headline,
+    record,
+    set_weight,
+    show,
+    type_text,
+    until_filmed,
+    wider_than_window,
+)
 
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-ANSWER_MS = 90_000  # an upper end for a busy machine, not a claim
-TABS = ("Microphone", "Live", "Upload", "Webcam", "Text", "Models and method")
 ENGLISH = texts.Say("en")
-LOST_S = 0.1  # of a recording, at most, at Stop
-
-FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-]  # fmt: skip
-
-# Keeps what came from the microphone until the click on Stop, beside whatever the page does with it.
-TAP = """
-(() => {
-  const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
-  const code = `registerProcessor("tap", class extends AudioWorkletProcessor {
-    process([[sound]]) { if (sound) this.port.postMessage({ at: currentTime, sound: sound.slice() }); return true } })`;
-  window.taps = []; window.asked = [];
-  devices.getUserMedia = async (wanted) => {
-    const stream = await open(wanted), tracks = stream.getAudioTracks();
-    window.asked.push(tracks.map((track) => track.getSettings()));
-    if (!tracks.length) return stream;
-    const context = new AudioContext({ sampleRate: 48000 }), tap = { context, blocks: [], clicked: 0 };
-    await context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: "application/javascript" })));
-    const node = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0 });
-    node.port.onmessage = ({ data }) => tap.blocks.push(data);
-    context.createMediaStreamSource(new MediaStream(tracks)).connect(node);
-    window.taps.push(tap);
-    return stream;
-  };
-  const mark = (event) => { if (event.isTrusted) window.taps.forEach((tap) => (tap.clicked = tap.context.currentTime)); };
-  window.addEventListener("click", mark, true);
-})();
-"""
-HEARD = """
-(() => {
-  const taps = window.taps.map((t) => t.blocks.filter((b) => b.at < t.clicked).flatMap((b) => [...b.sound]));
-  return taps.reduce((a, b) => (b.length > a.length ? b : a));
-})()
-"""
-
-
-@pytest.fixture(scope="module")
-def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
-    """Starts a browser whose devices are allowed ("") or refused ("=deny"), and whose visitor speaks the language of ``locale``."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in CHROMIUM")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -r requirements-dev.txt"
-    )
-    media = [f"--use-file-for-fake-audio-capture={spoken}%noloop", f"--use-file-for-fake-video-capture={filmed}"]
-    with playwright.sync_playwright() as running, tempfile.TemporaryDirectory() as home:
-
-        def launched(devices: str = "", locale: str | None = None):
-            return running.chromium.launch_persistent_context(
-                f"{home}/{devices}{locale}",
-                executable_path=CHROMIUM,
-                args=[*FLAGS, *media, f"--use-fake-ui-for-media-stream{devices}"],
-                locale=locale,
-            )
-
-        yield launched
-
-
-@pytest.fixture(scope="module")
-def browser(launch: Callable) -> Iterator:
-    context = launch()
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def open_page(app: App, browser) -> Iterator[Callable]:
-    """Opens the page; afterwards no page may have asked another server for anything or thrown an error."""
-    pages, elsewhere, errors = [], [], []
-
-    def opened(size: dict = WIDE, scheme: str = "light", within=browser):
-        page = within.new_page()
-        pages.append(page)
-        page.set_default_timeout(ANSWER_MS)
-        page.set_viewport_size(size)
-        page.emulate_media(color_scheme=scheme)
-        page.on("request", lambda r: None if r.url.startswith((app.url, "blob:", "data:")) else elsewhere.append(r.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.add_init_script(TAP)
-        page.goto(app.url)
-        page.locator("#headline .invitation").wait_for(timeout=ANSWER_MS)
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-    assert elsewhere == []
-    assert [error for error in errors if "Permission denied" not in error] == []
-
-
-# --- what a visitor does
-
-
-def show(page, tab: str) -> None:
-    """Opens a tab, in whatever language it is labelled."""
-    page.get_by_role("tab").nth(TABS.index(tab)).click()
-
-
-def answered(page, before: str = ""):
-    """Waits until the headline is another one than ``before``; returns it."""
-    page.wait_for_function(
-        "before => { const h = document.querySelector('#headline .headline'); return h && h.outerHTML !== before }",
-        arg=before, timeout=ANSWER_MS,
-    )  # fmt: skip
-    page.wait_for_function("!document.querySelector('#headline .progress-text, #headline .eta-bar')", timeout=ANSWER_MS)
-    return headline(page)
-
-
-def headline(page) -> str:
-    place = page.locator("#headline .headline")
-    return place.evaluate("e => e.outerHTML") if place.count() else ""
-
-
-def figure(page, place: str) -> list[dict]:
-    """The traces of the figure in ``place``, once it is drawn."""
-    page.locator(f"{place} .js-plotly-plot").wait_for(timeout=ANSWER_MS)
-    drawn = f"JSON.stringify(document.querySelector('{place} .js-plotly-plot').data.map(t => ({{type: t.type, x: t.x, y: t.y, value: t.value}})))"
-    return json.loads(page.evaluate(drawn))
-
-
-def bars(page, place: str) -> dict[str, float]:
-    found = next(t for t in figure(page, place) if t["type"] == "bar" and t["y"] and t["y"][0] in LABELS)
-    return dict(zip(found["y"], found["x"], strict=True))
-
-
-def type_text(page, text: str) -> str:
-    show(page, "Text")
-    before = headline(page)
-    page.locator("#typed textarea").fill(text)
-    page.locator("#typed textarea").press("Enter")
-    return answered(page, before)
-
-
-def record(page, seconds: float) -> str:
-    show(page, "Microphone")
-    before = headline(page)
-    page.locator("#microphone").get_by_role("button", name="Record").click()
-    page.wait_for_timeout(1000 * seconds)
-    page.locator("#microphone").get_by_role("button", name="Stop").click()
-    return answered(page, before)
-
-
-def film(page, seconds: float) -> str:
-    show(page, "Webcam")
-    before = headline(page)
-    page.locator("#webcam").get_by_text("Click to Access Webcam").click()
-    button = page.locator("#webcam button[aria-label='start recording']")
-    button.wait_for()
-    page.wait_for_timeout(700)
-    button.click()
-    page.wait_for_timeout(1000 * seconds)
-    button.click()
-    return answered(page, before)
-
-
-def hand_in(page, path: Path) -> str:
-    show(page, "Upload")
-    before = headline(page)
-    remove = page.locator("#upload button[aria-label='Clear'], #upload button[aria-label='Remove']")
-    if remove.count():
-        remove.first.click()
-    page.locator("#upload input[type=file]").set_input_files(str(path))
-    return answered(page, before)
-
-
-def complaint(page) -> str:
-    toast = page.locator(".toast-body").last
-    toast.wait_for(timeout=ANSWER_MS)
-    return toast.inner_text()
-
-
-def wider_than_window(page) -> int:
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-
 
 # --- the page
 
@@ -356,7 +196,7 @@ def test_snapshot_is_answered(open_page):
     page.locator("#snapshot").get_by_text("Click to Access Webcam").click()
     button = page.locator("#snapshot button[aria-label='capture photo']")
     button.wait_for()
-    page.wait_for_timeout(700)
+    until_filmed(page, "#snapshot")
     button.click()
     answered(page)
     assert sum(bars(page, "#part-face").values()) == pytest.approx(1, abs=0.01)
@@ -458,15 +298,15 @@ def test_double_clicks_count_once(open_page, app):
     before = app.answers()
     page.locator("#text-analyse").dblclick()
     answered(page)
-    page.wait_for_timeout(1000)
-    assert app.answers() == before + 1
+    type_text(page, "and this is the second")  # which would have come after another answer to the first
+    assert app.answers() == before + 2
 
 
 def test_leaving_in_mid_run_harms_nobody(open_page, spoken):
     leaver = open_page()
     show(leaver, "Upload")
-    leaver.locator("#upload input[type=file]").set_input_files(str(spoken))
-    leaver.wait_for_timeout(400)
+    with leaver.expect_response("**/queue/join*"):
+        leaver.locator("#upload input[type=file]").set_input_files(str(spoken))
     leaver.close()
     type_text(open_page(), "I am still here")
 
@@ -493,12 +333,6 @@ def test_phone_needs_no_sideways_scrolling(open_page, scheme):
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= PHONE["width"]
     assert wider_than_window(page) <= 0
-
-
-def set_weight(page, name: str, value: str) -> None:
-    number = page.locator(f"#weight-{name} input[type=number]")
-    number.fill(value)
-    number.press("Enter")
 
 
 def assert_whole(page, recording: Path, spoken: Path) -> None:
@@ -606,7 +440,7 @@ def test_frames_shown_are_few_and_spread_over_the_film():
 
 
 def test_what_came_from_outside_is_escaped():
-    fusion = Fusion(None, None, None, None, False, {}, ("<script>bad()</script>.wav is odd",))
+    fusion = Fusion(None, None, None, None, False, {}, (Message("file_empty", {"file": "<script>bad()</script>.wav"}),))
     assert "<script>" not in wording.headline(ENGLISH, Analysis(fusion, {}))
 
 
@@ -619,17 +453,25 @@ def test_shares_say_weight_reliability_and_part():
 
 
 def test_the_line_about_the_models_says_what_is_missing_and_why():
-    ready = dict.fromkeys(ROLES, "ready")
+    ready = dict.fromkeys(ROLES, Status(State.READY))
     assert not re.sub("<.*?>", "", wording.models_line(ENGLISH, ready))
-    said = wording.models_line(
-        ENGLISH,
-        ready
-        | {"text": "downloading 43%", "face": "bundled: no Hub", "detector": "bundled: no Hub", "speech": "remote: a <service>"},
-    )
-    assert "words (downloading 43%)" in said and "Face and finding the face: read by what comes with the app (no Hub)" in said
-    assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said and "speech to text" not in said.lower()
-    assert "answers come without (broken)" in wording.models_line(ENGLISH, ready | {"speech": "failed: broken"})
-    assert wording.is_loading("downloading") and not wording.is_loading("bundled: loading failed")
+    no_hub = (Message("hub_unreachable"),)
+    status = ready | {
+        "text": Status(State.DOWNLOADING, 0.43),
+        "face": Status(State.BUNDLED, reason=no_hub),
+        "detector": Status(State.BUNDLED, reason=no_hub),
+        "speech": Status(State.REMOTE, model="a <service>"),
+    }
+    said = wording.models_line(ENGLISH, status)
+    assert "words (downloading 43%)" in said and "speech to text" not in said.lower()
+    assert "Face and finding the face: read by what comes with the app (the Hub cannot be reached)" in said
+    assert "Voice: read by a third party" in said and "a &lt;service&gt;" in said
+    german = wording.models_line(texts.Say("de"), status)
+    assert "wird heruntergeladen, 43\u00a0%" in german and "(der Hub ist nicht erreichbar)" in german
+    failed = Status(State.FAILED, reason=(Message("hub_off"), Message("model_without_tokenizer", {"model": "own"})))
+    said = wording.models_line(ENGLISH, ready | {"speech": failed})
+    assert "answers come without (the Hub is switched off (HF_HUB_OFFLINE); own has no tokenizer.json)" in said
+    assert [state for state in State if Status(state).passing] == [State.WAITING, State.LOADING, State.DOWNLOADING]
 
 
 def test_models_and_method_are_explained_with_their_figures(open_page):

@@ -19,7 +19,7 @@ PATIENCE_S = 60
 
 FETCH = """
 import json, sys
-from emotion.serving import hub
+from emotion.messages import InputError
 from emotion.serving.slots import Fetcher
 from emotion.checkpoint import Choice
 choice, deadline = json.loads(sys.argv[1]), float(sys.argv[2])
@@ -27,7 +27,7 @@ choice["unlisted"] = tuple(choice.get("unlisted", ()))
 try:
     folder = Fetcher(deadline)(Choice(**choice))
     print(json.dumps({"folder": str(folder), "files": sorted(f.name for f in folder.iterdir())}))
-except hub.HubError as e:
+except InputError as e:
     print(json.dumps({"refused": str(e)}))
 """
 

@@ -29,8 +29,9 @@ from emotion.face.recogniser import MIRRORED
 from emotion.face.tracking import follow
 from emotion.figures import reading_figure, sound_figure
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
+from emotion.messages import InputError
 from emotion.page import frames as page_frames
-from emotion.readings import Analysis, FaceReading, Frame, Fusion, InputError, Segment
+from emotion.readings import Analysis, FaceReading, Frame, Fusion, Segment
 from emotion.serving.label_map import LabelMap
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.onnx import STANDARD, YuNet, aligned
@@ -42,7 +43,7 @@ from emotion.training import evaluation
 from emotion.training.datasets import Example
 from tests import published
 from tests.clips import blazeface
-from tests.speech.test_prosody import voice
+from tests.sounds import voice
 
 
 def choice(folder, loader="transformers", **known):
@@ -345,21 +346,21 @@ def test_answers_that_are_no_numbers(seven, tmp_path, worth):
 
 
 def test_a_rate_that_is_not_the_models(wav2vec2):
-    assert "16000 Hz" in refusal("speech", wav2vec2[0], sampling_rate=8_000)
+    assert "16,000 Hz" in refusal("speech", wav2vec2[0], sampling_rate=8_000)
 
 
 def test_labels_that_say_nothing(seven, tmp_path):
     folder = changed(seven[0], tmp_path, config=published.named([f"LABEL_{i}" for i in range(7)]))
-    assert "'LABEL_0', 'LABEL_1'" in refusal("text", folder)
+    assert "LABEL_0, LABEL_1" in refusal("text", folder)
     told = {f"LABEL_{i}": label for i, label in enumerate(LABELS)}
     texts = ["the sad dog"]
     wanted = load_recogniser("text", choice(seven[0])).predict(texts)
     np.testing.assert_allclose(load_recogniser("text", choice(folder, labels=told)).predict(texts), wanted, atol=1e-6)
     np.testing.assert_allclose(load_recogniser("text", choice(folder, labels=LABELS)).predict(texts), wanted, atol=1e-6)
     assert "6 labels to a model with 7 outputs" in refusal("text", folder, labels=LABELS[:6])
-    assert "no label 'label_9'" in refusal("text", folder, labels={**told, "LABEL_9": "sad"})
-    assert "'LABEL_3'" in refusal("text", folder, labels={name: label for name, label in told.items() if name != "LABEL_3"})
-    assert "'gloomy' under labels is none of" in refusal("text", folder, labels={**told, "LABEL_0": "gloomy"})
+    assert "no label label_9" in refusal("text", folder, labels={**told, "LABEL_9": "sad"})
+    assert "LABEL_3" in refusal("text", folder, labels={name: label for name, label in told.items() if name != "LABEL_3"})
+    assert "gloomy under labels is none of" in refusal("text", folder, labels={**told, "LABEL_0": "gloomy"})
 
 
 def test_the_map_of_labels():
@@ -371,7 +372,7 @@ def test_the_map_of_labels():
     assert LabelMap.of(["ang", "hap", "neu", "sad", "love"], {"love": None}).groups[3] == (1,)
     with pytest.raises(InputError, match="knows 3 of the seven"):
         LabelMap.of(["angry", "happy", "sad"])
-    with pytest.raises(InputError, match="'unhappy'"):
+    with pytest.raises(InputError, match="unhappy"):
         LabelMap.of(["angry", "happy", "sad", "fear", "unhappy"])
 
 
@@ -385,8 +386,8 @@ def test_what_a_model_does_not_know_is_impossible(tmp_path, glad):
 
 
 def test_a_loader_that_there_is_not(tmp_path):
-    assert "no loader 'pickle' for text; there are: emotion, transformers, inference" in refusal("text", tmp_path, "pickle")
-    assert "no loader 'yunet' for speech" in refusal("speech", tmp_path, "yunet")
+    assert "no loader pickle for text; there are: emotion, transformers, inference" in refusal("text", tmp_path, "pickle")
+    assert "no loader yunet for speech" in refusal("speech", tmp_path, "yunet")
 
 
 # --- ONNX --------------------------------------------------------------------------------------------------------------------
@@ -461,13 +462,13 @@ def test_onnx_refusals(tmp_path):
     wanted = {"loader": "onnx", "labels": LABELS, "input_size": 112}
     assert "6 labels to a model with 7 outputs" in refusal("face", folder, **{**wanted, "labels": LABELS[:6]})
     assert "needs an input_size" in refusal("face", folder, **{**wanted, "input_size": None})
-    assert "'output 0'" in refusal("face", folder, **{**wanted, "labels": None})
+    assert "output 0" in refusal("face", folder, **{**wanted, "labels": None})
     assert "cannot be run" in refusal("face", folder, **{**wanted, "input_size": 64})
     (folder / "second.onnx").write_bytes(b"x" * 2000)
     assert "found: model.onnx, second.onnx" in refusal("face", folder, **wanted)
     pointer = tmp_path / "pointer"
     pointer.mkdir()
-    assert "found: none" in refusal("face", pointer, **wanted)
+    assert "found: 0" in refusal("face", pointer, **wanted)
     (pointer / "model.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4f61\nsize 4791892\n")
     assert "a pointer to the model" in refusal("face", pointer, **wanted)
     (pointer / "model.onnx").write_bytes(b"x" * 5000)
@@ -563,7 +564,7 @@ def test_a_file_that_is_no_yunet(tmp_path):
 
 
 def test_a_file_that_is_no_blazeface(tmp_path):
-    assert "found: none" in refusal("detector", tmp_path, "blazeface")
+    assert "found: 0" in refusal("detector", tmp_path, "blazeface")
     (tmp_path / "face.tflite").write_bytes(b"x" * 5000)
     assert "is no BlazeFace" in refusal("detector", tmp_path, "blazeface")
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from emotion.readings import InputError
-from emotion.serving import publishing, weights
+from emotion.messages import InputError
+from emotion.serving import doctor, publishing, weights
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from tests.hub_server import Fault, HubServer
 
@@ -86,7 +87,7 @@ def test_the_app_as_a_space(hub, tmp_path):
     assert done.returncode == 0, done.stderr
     stored = hub.files("me/app", kind="space")
     assert stored["app.py"] == (ROOT / "app.py").read_bytes() and stored["README.md"].startswith(b"---\ntitle:")
-    assert not [name for name in stored if "__pycache__" in name or name.startswith("tests")]
+    assert "docs/models.md" in stored and not [name for name in stored if "__pycache__" in name or name.startswith("tests")]
     copy = tmp_path / "space"
     for name, content in stored.items():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -117,4 +118,11 @@ def test_the_doctor_without_a_network(hub, tmp_path):
     done = emotion(hub, tmp_path, "doctor", HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     assert "-> emotion-text would answer" in done.stdout and "switched off" in done.stdout and hub.connections == 0
-    assert "torch" in done.stdout and "missing" not in done.stdout
+    assert "missing" not in done.stdout
+    built = "CPU only" if torch.version.cuda is None and torch.version.hip is None else "which this app never uses"
+    assert next(line for line in done.stdout.splitlines() if line.startswith("torch ")).endswith(built)
+
+
+def test_the_doctor_tells_libraries_that_nothing_here_uses(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert "\ntorch       CUDA 13.0, which this app never uses\n" in doctor.show(doctor.examine("bundled"))

@@ -11,8 +11,8 @@ from emotion.labels import LABELS
 from emotion.serving.weights import ROLES, ROOT
 from tests import published
 from tests.clips import ASTRONAUT, GLAD
-from tests.conftest import started, until
 from tests.hub_server import Fault, HubServer
+from tests.running import started, until
 
 SOURCES = {
     "text": ("transformers", published.goemotions, {}),

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from emotion.checkpoint import Choice
-from emotion.readings import InputError
+from emotion.messages import InputError, Message
 from emotion.serving import hub
 from emotion.serving import slots as startup
-from emotion.serving.hub import HubError
-from emotion.serving.slots import Fetcher, Slot
+from emotion.serving.slots import Fetcher, Slot, State, Status
 
 HUB = Choice("better", "hub", "0" * 40, "MIT", repo="a/b", files={"model.safetensors": None}, megabytes=1.0)
 OWN = Choice("own", "bundled", "1", "MIT", path=Path("own"))
@@ -32,14 +31,14 @@ class Models:
     def load(self, choice):
         self.loaded.append(choice.name)
         if choice.name in self.refused:
-            raise InputError(f"{choice.name} lacks a head.")
+            raise InputError("model_without_tokenizer", model=choice.name)
         return f"model {choice.name} of {choice.path}"
 
     def fetch(self, choice):
         self.fetched.append(choice.name)
         assert self.arrive.wait(PATIENCE_S)
         if self.unreachable:
-            raise HubError("the Hub cannot be reached")
+            raise InputError("hub_unreachable")
         return Path("fetched")
 
     def slot(self, *choices):
@@ -49,8 +48,8 @@ class Models:
 def test_the_best_that_can_be_had_serves_and_the_rest_is_not_touched():
     models = Models()
     slot = models.slot(HUB, OWN)
-    assert slot.state == "waiting" and slot.expected() is OWN
-    assert slot.get().model == "model better of fetched" and slot.state == "ready"
+    assert slot.status == Status(State.WAITING) and slot.expected() is OWN
+    assert slot.get().model == "model better of fetched" and slot.status == Status(State.READY, model="better")
     assert models.loaded == ["better"] and slot.expected().path == Path("fetched")
     broken = Models(refused=("mine",))
     mine = dataclasses.replace(OWN, name="mine", source="local")
@@ -61,19 +60,19 @@ def test_the_best_that_can_be_had_serves_and_the_rest_is_not_touched():
 
 def test_what_cannot_be_had_is_said_and_the_bundled_model_serves():
     for models, why in (
-        (Models(unreachable=True), "the Hub cannot be reached"),
-        (Models(refused=("better",)), "better lacks a head"),
+        (Models(unreachable=True), Message("hub_unreachable")),
+        (Models(refused=("better",)), Message("model_without_tokenizer", {"model": "better"})),
     ):
         slot = models.slot(HUB, OWN)
-        assert slot.get().choice is OWN and slot.state == f"bundled: {why}"
+        assert slot.get().choice is OWN and slot.status == Status(State.BUNDLED, reason=(why,), model="own")
 
 
 def test_nothing_at_all_is_an_error_that_says_why_and_is_tried_again():
     models = Models(refused=("better", "own"))
     slot = models.slot(HUB, OWN)
-    with pytest.raises(InputError, match="better lacks a head; own lacks a head"):
+    with pytest.raises(InputError, match=r"better has no tokenizer\.json; own has no tokenizer\.json") as raised:
         slot.get()
-    assert slot.state.startswith("failed: ")
+    assert slot.status == Status(State.FAILED, reason=raised.value.fields["why"])
     models.refused = ()
     assert slot.get().choice.name == "better"
 
@@ -97,12 +96,12 @@ def test_the_bundled_model_answers_while_a_better_one_is_on_its_way_and_then_giv
     warming.start()
     first = slot.get()  # does not wait for the download
     end = time.monotonic() + PATIENCE_S
-    while not slot.state.startswith("downloading") and time.monotonic() < end:
+    while slot.status.state is not State.DOWNLOADING and time.monotonic() < end:
         time.sleep(0.01)
-    assert first.choice is OWN and slot.state.startswith("downloading")
+    assert first.choice is OWN and slot.status.state is State.DOWNLOADING and slot.status.passing
     models.arrive.set()
     warming.join(PATIENCE_S)
-    assert slot.get().choice.name == "better" and slot.state == "ready"
+    assert slot.get().choice.name == "better" and slot.status == Status(State.READY, model="better")
     assert first.model == "model own of own"  # whoever began with it goes on with it
     assert models.loaded == ["own", "better"]
 
@@ -110,7 +109,7 @@ def test_the_bundled_model_answers_while_a_better_one_is_on_its_way_and_then_giv
 def test_a_service_keeps_a_spare():
     models = Models()
     slot = models.slot(SERVICE, OWN)
-    assert slot.get().choice is SERVICE and slot.state == "remote: service"
+    assert slot.get().choice is SERVICE and slot.status == Status(State.REMOTE, model="service")
     assert slot.spare().choice is OWN and slot.spare() is slot.spare()
     assert models.slot(SERVICE).spare() is None
 
@@ -131,10 +130,10 @@ def test_the_deadline_ends_a_download_that_hangs(monkeypatch):
     monkeypatch.setattr(hub, "cached", lambda choice: None)
     monkeypatch.setattr(hub, "fetch", time.sleep)  # a function that a worker can import
     fetch = Fetcher(deadline_s=3.0)
-    with pytest.raises(HubError, match="within 3 s"):
+    with pytest.raises(InputError, match="within 3 s"):
         fetch(PATIENCE_S)
     assert fetch._workers is None
-    with pytest.raises(HubError, match="within 3 s"):  # the next has time of its own
+    with pytest.raises(InputError, match="within 3 s"):  # the next has time of its own
         fetch(PATIENCE_S)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from emotion import checkpoint
 from emotion.labels import LABELS, MODALITIES
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving import weights
 
 GOOD = """text:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from emotion import media
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.serving import workers
 from emotion.serving.weights import ROOT
 

@@ -10,7 +10,7 @@ from emotion.sound import SAMPLE_RATE
 from emotion.speech import prosody
 from emotion.speech import recogniser as speech
 from emotion.speech.recogniser import ENCODED_AT_ONCE, ENCODER_MELS, STRIDE, SpeakerEncoder, SpeechRecogniser
-from tests.speech.test_prosody import voice
+from tests.sounds import voice
 
 librosa = pytest.importorskip("librosa")
 

@@ -8,13 +8,7 @@ from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import noise, prosody
 from emotion.speech.recogniser import SpeechRecogniser
 from emotion.training import speech
-from tests.speech.test_prosody import voice
-
-
-def spoken(words=3):
-    """Words of 0.6 s with pauses of 0.3 s between."""
-    pause = np.zeros(3 * SAMPLE_RATE // 10, np.float32)
-    return np.concatenate([pause, *(part for _ in range(words) for part in (voice(160, 0.6, vibrato=2.0), pause))])
+from tests.sounds import spoken, voice
 
 
 def hiss(n, snr_db, fall=0.0):

@@ -6,15 +6,7 @@ import pytest
 from emotion import sound
 from emotion.sound import SAMPLE_RATE
 from emotion.speech import prosody
-
-
-def voice(hertz, seconds=2.0, level=0.1, vibrato=0.0):
-    """A buzz of 12 harmonics, its pitch swinging by ``vibrato`` semitones one and a half times a second."""
-    t = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    f0 = hertz * 2 ** (vibrato / 12 * np.sin(2 * np.pi * 1.5 * t))
-    phase = 2 * np.pi * np.cumsum(f0) / SAMPLE_RATE
-    sound = sum(np.sin(k * phase) / k for k in range(1, 13))
-    return (level * sound / np.sqrt(np.mean(sound**2))).astype(np.float32)
+from tests.sounds import voice
 
 
 @pytest.mark.parametrize("hertz", [80, 110, 150, 220, 330, 480])

@@ -11,9 +11,10 @@ import emotion
 from emotion import cli, figures
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
+from emotion.messages import InputError
 from emotion.page.method import search_names
 from emotion.page.texts import Say
-from emotion.readings import InputError, Reading
+from emotion.readings import Reading
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from emotion.training import fusion
 from emotion.training.fusion import GRID, Pairs
@@ -73,14 +74,17 @@ def test_what_is_paired_by_label_is_known_by_what_it_was_made_of(monkeypatch):
     np.testing.assert_array_equal(voices.groups, held["speech"][3])
 
 
-def test_of_weights_that_are_as_good_the_nearest_to_the_usual_are_kept():
-    sure = np.tile(np.eye(7)[:, None, :], (1, 3, 1))  # every modality is right
-    people = np.arange(7).astype(str)
-    assert fusion.best_of(Pairs(sure, np.ones((7, 3)), np.arange(7), people), (0.25, 0.45, 0.3)) == (0.25, 0.45, 0.3)
-    misled = sure.copy()
-    misled[:, [0, 2]] = np.eye(7)[0]  # words and face always say the same
-    found = fusion.best_of(Pairs(misled, np.ones((7, 3)), np.arange(7), people), (0.9, 0.05, 0.05))
-    assert found[1] == pytest.approx(0.55) and found[0] > found[2]
+def test_of_weights_with_the_same_recall_the_nearest_are_taken():
+    def grid(uar, allowed=lambda shares: True):
+        return [{"weights": shares, "uar": uar(shares), "allowed": allowed(shares)} for shares in GRID]
+
+    assert fusion.best_of(grid(lambda shares: 0.5), (0.25, 0.45, 0.3)) == (0.25, 0.45, 0.3)
+    # A recall that only a sum in another order makes higher is the same recall.
+    assert fusion.best_of(grid(lambda shares: 0.5 + 1e-15 * shares[0]), (0.25, 0.45, 0.3)) == (0.25, 0.45, 0.3)
+    assert fusion.best_of(grid(lambda shares: float(shares[1] > 0.5)), (0.9, 0.05, 0.05))[:2] == (0.45, 0.55)
+    assert fusion.best_of(grid(lambda shares: 0.5, lambda shares: shares[1] < 0.3), fusion.EQUAL)[1] == 0.25
+    # Three are as near to equal ones as a twentieth allows: the first has the least weight of words.
+    assert fusion.best_of(grid(lambda shares: 0.5), fusion.EQUAL) == (0.3, 0.35, 0.35)
 
 
 def write_rows(file, rows, columns=("text", "audio", "video", "label")):
@@ -155,3 +159,5 @@ def test_the_bundled_weights_are_those_of_the_search_that_is_shown():
     analyzer = emotion.load("bundled")
     assert analyzer.weights == found["weights"] and len(LABELS) == 7
     assert rows[shares][0] == max(uar for uar, allowed in rows.values() if allowed) and rows[shares][1]
+    grid = [{"weights": point, "uar": uar, "allowed": allowed} for point, (uar, allowed) in rows.items()]
+    assert fusion.best_of(grid, fusion.EQUAL) == shares

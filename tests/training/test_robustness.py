@@ -11,8 +11,7 @@ from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import SpeechRecogniser
 from emotion.training import datasets, export, fusion, protocols, robustness, speech
 from emotion.training.datasets import Example
-from tests.speech.test_noise import spoken
-from tests.speech.test_prosody import voice
+from tests.sounds import spoken, voice
 
 
 def power(samples, low, high):

@@ -16,7 +16,7 @@ from emotion import cli
 from emotion.face.recogniser import FaceCommittee
 from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
-from emotion.readings import InputError
+from emotion.messages import InputError
 from emotion.training import (
     datasets,
     evaluation,
@@ -30,7 +30,7 @@ from emotion.training import (
     text,
     training_loop,
 )
-from tests.speech.test_prosody import voice
+from tests.sounds import voice
 
 
 def sound_bytes(samples, rate=16_000, form="FLAC"):
