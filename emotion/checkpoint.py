@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
+Labels = dict[str, str | None] | tuple[str, ...]  # by name, or in the order of the outputs
 LEAST_BYTES = 1024  # of a model file; the pointer that stands for it in a repository of Git LFS has 130
 
 
@@ -40,7 +41,7 @@ class Choice:
     files: dict[str, str | None] = field(default_factory=dict)
     folder: str | None = None
     loader: str | None = None
-    labels: dict[str, str | None] | tuple[str, ...] | None = None
+    labels: Labels | None = None
     sampling_rate: int | None = None
     input_size: int | None = None
     megabytes: float | None = None
@@ -52,6 +53,13 @@ class Choice:
         if self.path is None:
             raise ValueError(f"{self.name} has no folder here")
         return self.path
+
+    @property
+    def repository(self) -> str:
+        """Its repository on the Hub. Raises ValueError for what comes from elsewhere."""
+        if self.repo is None:
+            raise ValueError(f"{self.name} has no repository")
+        return self.repo
 
     @property
     def info(self) -> ModelInfo:

@@ -23,7 +23,7 @@ import emotion
 from emotion import media
 from emotion.analyzer import MEDIA_TIMEOUT_S, Analyzer
 from emotion.bench import film
-from emotion.face.recogniser import preprocess
+from emotion.face.recogniser import FaceRecogniser, preprocess
 from emotion.sound import SAMPLE_RATE
 
 SECONDS = 10  # of the clip that is made
@@ -84,15 +84,16 @@ def _models(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     samples = np.resize(media.decode_audio(clip), 5 * SAMPLE_RATE)
     noise = np.random.default_rng(0).standard_normal(len(samples)) * samples.std() * 10 ** (-10 / 20)
     noisy = (samples + noise).astype(np.float32)
-    picture = np.zeros((48, 48, 3), np.uint8)
+    picture, face = np.zeros((48, 48, 3), np.uint8), analyzer.face
+    assert isinstance(face, FaceRecogniser)  # the bundled one
     return {
         "text, 15 words": lambda: analyzer.text.predict(
             ["and then we went to the market because it was such a lovely day there"]
         ),
         "voice, 5 s with its features": lambda: analyzer.speech.predict([samples]),
         "voice, the same in noise": lambda: analyzer.speech.predict([noisy]),
-        "face and its mirror image": lambda: analyzer.face.predict([picture]),
-        "face, its network once": torch.inference_mode()(lambda: analyzer.face.committee.evidence(preprocess([picture]))),
+        "face and its mirror image": lambda: face.predict([picture]),
+        "face, its network once": torch.inference_mode()(lambda: face.committee.evidence(preprocess([picture]))),
     }
 
 

@@ -25,11 +25,11 @@ import numpy as np
 import emotion
 from emotion.checkpoint import Choice
 from emotion.face.detection import Box, Detector
-from emotion.face.reader import FaceReader
 from emotion.face.tracking import FaceTrack, follow
 from emotion.messages import InputError
 from emotion.readings import Frame
 from emotion.serving.loaders import load_recogniser
+from emotion.serving.roles import FaceModel
 from emotion.serving.weights import DEFAULT_FILE, read
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example
@@ -105,7 +105,7 @@ def _detectors(yunet: Path | None) -> Iterator[tuple[str, Detector]]:
     return ((choice.name, load_recogniser("detector", choice)) for choice in choices)
 
 
-def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[np.ndarray], reader: FaceReader) -> dict[str, Any]:
+def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[np.ndarray], reader: FaceModel) -> dict[str, Any]:
     """Share of the faces found, of each size and together; false faces; milliseconds a picture; accuracy on the faces found."""
     found: dict[int, list[bool]] = {}
     crops: list[np.ndarray] = []

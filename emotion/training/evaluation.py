@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -12,10 +12,15 @@ from emotion.checkpoint import Choice
 from emotion.labels import MODALITIES
 from emotion.messages import InputError
 from emotion.mood import moods
+from emotion.text.recogniser import TextRecogniser
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example
 
 BATCH = 64
+
+
+class Predicts(Protocol):
+    def predict(self, items: Sequence[Any], /) -> np.ndarray: ...
 
 
 def evaluate(
@@ -45,7 +50,7 @@ def evaluate(
         return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": spread}}
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
-    if dataset == "goemotions" and hasattr(serving.model, "shows"):
+    if dataset == "goemotions" and isinstance(serving.model, TextRecogniser):
         rows = list(datasets.goemotions_rows(datasets.Source(path), split))
         figure, intervals["macro_f1_multilabel"] = multilabel(serving.model, rows)
         head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
@@ -57,7 +62,7 @@ def evaluate(
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": medians, "intervals": intervals}
 
 
-def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
+def predict(recogniser: Predicts, examples: list[Example]) -> np.ndarray:
     """Probabilities (n, 7) of all examples."""
     parts = [recogniser.predict([e.item for e in examples[i : i + BATCH]]) for i in range(0, len(examples), BATCH)]
     return np.concatenate(parts)
@@ -70,7 +75,7 @@ def rank_correlation(moods: np.ndarray, rated: list[Example]) -> tuple[float, li
     return float(spearmanr(moods, valence).statistic), spread.tolist()
 
 
-def multilabel(recogniser: Any, rows: list[Example]) -> tuple[float, list[float]]:
+def multilabel(recogniser: TextRecogniser, rows: list[Example]) -> tuple[float, list[float]]:
     """Macro-F1 of the labels that a text recogniser finds in rows of GoEmotions, any number in each, and its interval."""
     shown = np.concatenate([recogniser.shows([e.item for e in rows[i : i + BATCH]]) for i in range(0, len(rows), BATCH)])
     truth = datasets.labels_shown(rows)

@@ -78,7 +78,9 @@ class Figures:
     command: str | None = None
 
     @classmethod
-    def of(cls, part: str, model: Any, examples: list[Example], command: str | None, restrict: bool = False) -> "Figures":
+    def of(
+        cls, part: str, model: evaluation.Predicts, examples: list[Example], command: str | None, restrict: bool = False
+    ) -> "Figures":
         """Run a recogniser over examples with labels."""
         return cls.from_probabilities(
             part,

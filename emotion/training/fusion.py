@@ -139,7 +139,8 @@ def best_of(grid: list[dict[str, Any]], near: tuple[float, ...]) -> tuple[float,
     def worth(point: dict[str, Any]) -> tuple[float, float]:
         return round(point["uar"], DIGITS), -round(math.dist(point["weights"], near), DIGITS)
 
-    return max((point for point in grid if point["allowed"]), key=worth)["weights"]
+    best: tuple[float, ...] = max((point for point in grid if point["allowed"]), key=worth)["weights"]
+    return best
 
 
 def figures_of(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
@@ -209,11 +210,11 @@ def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, ...]]:
     _, held = training_loop.split(text)
     # Of the faces the validation part: which of train's were held out of today's weights cannot be told (see the card).
     result, faces = {}, datasets.load("face", "ferplus", export.data_file("ferplus"), "validation")
-    for name, kept in (("text", held), ("face", faces)):
+    known = np.array([analyzer.text.known(e.item) for e in held])
+    for name, kept, reliability in (("text", held, known), ("face", faces, np.ones(len(faces)))):
         log.info("reading %d held-out examples of %s", len(kept), name)
-        reliability = [analyzer.text.known(e.item) for e in kept] if name == "text" else np.ones(len(kept))
         truth, groups = np.array([e.label for e in kept]), np.array([e.group for e in kept])
-        result[name] = evaluation.predict(getattr(analyzer, name), kept), np.array(reliability), truth, groups
+        result[name] = evaluation.predict(getattr(analyzer, name), kept), reliability, truth, groups
     return result | {"speech": out_of_fold_voices()}
 
 
@@ -240,7 +241,7 @@ def empty_words(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, float]]:
         "random letters": ("xqzt kfjw plmqz vbn wqrtz", 1.0)
     }
     readings = {name: analyzer.text.read(text, confidence) for name, (text, confidence) in texts.items()}
-    return {name: (reading.probabilities, reading.reliability) for name, reading in readings.items()}
+    return {name: (reading.probabilities, reading.reliability) for name, reading in readings.items() if reading}
 
 
 def taken_from(
