@@ -23,6 +23,7 @@ from emotion.messages import InputError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".webm")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PARTS = ("train", "dev", "validation", "test")
 
 
 Item = TypeVar("Item", str, np.ndarray)
@@ -32,7 +33,8 @@ Item = TypeVar("Item", str, np.ndarray)
 class Example(Generic[Item]):
     """``item``: a text, samples (n,) at 16 kHz, or a uint8 image; ``label`` an index into LABELS, -1 where there is none.
 
-    ``valence`` is a human rating from 1 to 5, where the set has one; ``emotions`` the indices into GOEMOTIONS of all that a row was given.
+    ``valence`` is a rating from 1 to 5, by people or by what an emotion without a counterpart means, where the set has one; ``emotions``
+    the indices into GOEMOTIONS of all that a row was given; ``labels`` those into LABELS where a row was given several.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Example(Generic[Item]):
     group: str
     valence: float | None = None
     emotions: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
 
 
 class Source:
@@ -219,6 +222,41 @@ def _emobank(source: Source, split: str | None) -> Iterator[Example]:
                 yield Example(row["id"], row["text"], -1, row["id"], valence=float(row["V"]))
 
 
+# Sets with one table of their own columns: id, text, emotion, label (of the seven, or none), valence, speaker_or_dialogue, source.
+TABLES = ("empathetic", "dailydialog", "emorynlp", "xed", "carer")
+
+
+def table_rows(source: Source, name: str, split: str | None) -> Iterator[Example]:
+    """Every row of one of TABLES; those without a label have -1, and the ``labels`` or the ``valence`` of their emotion.
+
+    A file without a part in its name, or in that of its folder, belongs to every part.
+    """
+    for file in _table_files(source, name, split):
+        for row in csv.DictReader(io.StringIO(source.read(file).decode("utf-8"))):
+            label, group = to_label(row["label"]), f"{name}-{row['speaker_or_dialogue']}"
+            named = filter(None, map(to_label, row["emotion"].split(",")))
+            several = () if label else tuple(sorted(LABELS.index(one) for one in named))
+            rated = float(row["valence"]) if row["valence"] and not label and not several else None
+            yield Example(row["id"], row["text"], LABELS.index(label) if label else -1, group, rated, labels=several)
+
+
+def _table_files(source: Source, name: str, split: str | None) -> list[str]:
+    if source.path.is_file() and not zipfile.is_zipfile(source.path):
+        return source.names()
+    chosen = []
+    for file in source.names():
+        path = PurePosixPath(file)
+        first, _, part = path.stem.partition("_")
+        part = part.partition("_")[0] or path.parent.name
+        if first == name and path.suffix == ".csv" and (part not in PARTS or _wanted(part, split)):
+            chosen.append(file)
+    return chosen
+
+
+def _table(name: str) -> Callable[[Source, str | None], Iterator[Example]]:
+    return lambda source, split: (example for example in table_rows(source, name, split) if example.label >= 0)
+
+
 def _text_files(source: Source, prefix: str, suffix: str, split: str | None, whole_file: bool = False) -> list[str]:
     """A file named outright is taken as it is; in a folder the part stands in the name: ``meld_dev_sent_emo.csv``."""
     if source.path.is_file() and not zipfile.is_zipfile(source.path):
@@ -255,6 +293,7 @@ DATASETS: dict[str, dict[str, Callable[[Source, str | None], Iterator[Example]]]
         "meld": _meld,
         "isear": _isear,
         "emobank": _emobank,
+        **{name: _table(name) for name in TABLES},
         "folder": _folder((".txt",), lambda source, name: source.read(name).decode("utf-8").strip()),
     },
     "speech": {"ravdess": _ravdess, "emodb": _emodb, "folder": _folder(AUDIO_SUFFIXES, _any_sound)},

@@ -13,10 +13,11 @@ from emotion.labels import MODALITIES
 from emotion.messages import InputError
 from emotion.mood import moods
 from emotion.text.recogniser import TextRecogniser
-from emotion.training import datasets, metrics
+from emotion.training import datasets, metrics, training_loop
 from emotion.training.datasets import Example
 
 BATCH = 64
+HELD_OUT = "held-out"  # the split that is the tenth which training holds out of a set, by a hash of its groups
 
 
 class Predicts(Protocol):
@@ -32,7 +33,10 @@ def evaluate(
     With ``out_of_fold`` the probabilities are those that cross-validation stored beside the weights; every clip must have one.
     """
     assert modality in MODALITIES
-    examples = datasets.load(modality, dataset, path, split)
+    if split == HELD_OUT:
+        examples = held_out(datasets.load(modality, dataset, path, "train"))
+    else:
+        examples = datasets.load(modality, dataset, path, split)
     analyzer = emotion.load(source)
     serving = analyzer.serving(modality)
     if out_of_fold:
@@ -51,7 +55,8 @@ def evaluate(
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
     if dataset == "goemotions" and isinstance(serving.model, TextRecogniser):
-        rows = list(datasets.goemotions_rows(datasets.Source(path), split))
+        rows = list(datasets.goemotions_rows(datasets.Source(path), "train" if split == HELD_OUT else split))
+        rows = held_out(rows) if split == HELD_OUT else rows
         figure, intervals["macro_f1_multilabel"] = multilabel(serving.model, rows)
         head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
     medians = {}
@@ -60,6 +65,14 @@ def evaluate(
         name, groups = emotion.LABELS[label], [examples[i].group for i in of_label]
         medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[of_label], groups)
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": medians, "intervals": intervals}
+
+
+def held_out(examples: list[Example]) -> list[Example]:
+    """Of the rows of a training part, those that training holds out. Raises InputError where that is none."""
+    held = training_loop.split(examples)[1]
+    if not held:
+        raise InputError("none_held_out", rows=len(examples))
+    return held
 
 
 def predict(recogniser: Predicts, examples: list[Example]) -> np.ndarray:

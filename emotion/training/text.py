@@ -41,6 +41,7 @@ POLARITIES = tuple(
 EMOTIONS_SHARE = 0.3  # of the loss of the 28 emotions, which teach the encoder more than seven labels can
 
 VOCABULARY = 12_800  # entries of 768 bytes: the largest tensor stays under 10 MB
+LAYERS = 6  # of the pretrained encoder
 COMMON = 6_000  # of them the commonest of the original vocabulary, whether or not the training texts have them
 
 # Stand-ins for the [NAME] of GoEmotions: a name must decide nothing, so each meets all labels alike.
@@ -162,11 +163,11 @@ on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank corr
 {export.with_interval(*evaluation.rank_correlation(moods(evaluation.predict(model, rated)), rated))} ({command.format("emobank")})."""
 
 
-def begun(examples: list[Example]) -> tuple[TextNetwork, Tokenizer]:
+def begun(examples: list[Example], layers: int = LAYERS) -> tuple[TextNetwork, Tokenizer]:
     """The pretrained network with new heads, and the tokenizer of the entries that the examples need most."""
     weights, tokenizer = starting_point()
     tokenizer, before = prune(tokenizer, [e.item for e in examples])
-    return starting_network(weights, before), tokenizer
+    return starting_network(weights, before, layers), tokenizer
 
 
 def starting_point() -> tuple[dict[str, torch.Tensor], Tokenizer]:
@@ -199,22 +200,35 @@ def prune(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tokenizer, list[int]]
     return Tokenizer.from_str(json.dumps(spec)), before
 
 
-def starting_network(weights: dict[str, torch.Tensor], before: list[int]) -> TextNetwork:
-    """A TextNetwork with the pretrained encoder, cut to the kept vocabulary and to MAX_TOKENS positions; the head is new."""
-    network = TextNetwork(len(before))
+def starting_network(weights: dict[str, torch.Tensor], before: list[int], layers: int = LAYERS) -> TextNetwork:
+    """A TextNetwork with the pretrained encoder, cut to the kept vocabulary and to MAX_TOKENS positions; the head is new.
+
+    Of a multiple of LAYERS each pretrained layer stands as many times one after the other (stacking, Gong et al. 2019).
+    """
+    network, times = TextNetwork(len(before), layers=layers), layers // LAYERS
     cut = {
         name: tensor for name, tensor in weights.items() if not name.startswith("pooler") and not name.endswith("position_ids")
     }
     cut["embeddings.word_embeddings.weight"] = cut["embeddings.word_embeddings.weight"][before]
     cut["embeddings.position_embeddings.weight"] = cut["embeddings.position_embeddings.weight"][:MAX_TOKENS]
-    network.encoder.load_state_dict(cut)
+    stacked: dict[str, torch.Tensor] = {}
+    for layer in [match for match in map(re.compile(r"(encoder\.layer\.)(\d+)(\..+)").fullmatch, cut) if match]:
+        head, number, tail = layer.groups()
+        tensor = cut.pop(layer[0])
+        stacked |= {f"{head}{int(number) * times + copy}{tail}": tensor for copy in range(times)}
+    network.encoder.load_state_dict(cut | stacked)
     return network
+
+
+def named(text: str, rng: np.random.Generator) -> str:
+    """The text with a name and a religion where it has only their places."""
+    text = re.sub(r"\[NAME\]", lambda _: rng.choice(NAMES), text)
+    return re.sub(r"\[RELIGION\]", lambda _: rng.choice(RELIGIONS), text)
 
 
 def vary(text: str, rng: np.random.Generator) -> str:
     """One way in which the text might have come: half of the time without punctuation."""
-    text = re.sub(r"\[NAME\]", lambda _: rng.choice(NAMES), text)
-    text = re.sub(r"\[RELIGION\]", lambda _: rng.choice(RELIGIONS), text)
+    text = named(text, rng)
     if rng.random() < 0.5:
         text = re.sub(r"[^\w\s']", " ", text)
     return text
@@ -248,21 +262,24 @@ class Targets:
             if example.valence is not None:
                 valence = float(np.clip((example.valence - 3) / WHOLLY, -1, 1))
                 polarity[i] = max(-valence, 0), 1 - abs(valence), max(valence, 0)
-            else:
-                labels[i, [GOEMOTIONS_TO_LABEL[e] for e in example.emotions] or [example.label]] = 1.0
+            elif example.emotions or example.labels or example.label >= 0:
+                of_emotions = [GOEMOTIONS_TO_LABEL[e] for e in example.emotions]
+                labels[i, of_emotions or list(example.labels) or [example.label]] = 1.0
         labels /= np.maximum(labels.sum(axis=1, keepdims=True), 1.0)
         return cls(*map(torch.from_numpy, (labels, emotions, polarity)))
 
     def only(self, rows: np.ndarray) -> "Targets":
         return Targets(self.labels[rows], self.emotions[rows], self.polarity[rows])
 
-    def loss(self, smoothing: float) -> Callable[[tuple[torch.Tensor, torch.Tensor], "Targets"], torch.Tensor]:
-        """The loss of a batch, its classes weighed as these targets have them.
+    def loss(
+        self, smoothing: float, balance: float = BALANCE
+    ) -> Callable[[tuple[torch.Tensor, torch.Tensor], "Targets"], torch.Tensor]:
+        """The loss of a batch, its classes weighed as these targets have them, by the exponent ``balance``.
 
         Cross-entropy of the label, the binary one summed over the emotions, and that of the polarity, by the mean over the batch.
         """
         known = self.labels.any(dim=1)
-        label_loss = training_loop.balanced_loss(self.labels[known].argmax(dim=1).numpy(), BALANCE, smoothing)
+        label_loss = training_loop.balanced_loss(self.labels[known].argmax(dim=1).numpy(), balance, smoothing)
 
         def loss(output: tuple[torch.Tensor, torch.Tensor], wanted: "Targets") -> torch.Tensor:
             logits, emotions = (values.float() for values in output)
@@ -295,7 +312,7 @@ def fit_network(
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         rows = [hide(encode(tokenizer, vary(e.item, rng))[0], hidden, rng) for e in examples]
-        for chosen in _alike(rows, recipe.batch_size, rng):
+        for chosen in alike(rows, recipe.batch_size, rng):
             yield pad([rows[i] for i in chosen]), wanted.only(chosen)
 
     def macro_f1(trained: nn.Module) -> float:
@@ -317,7 +334,7 @@ def fit_network(
     )
 
 
-def _alike(rows: list[list[int]], size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def alike(rows: list[list[int]], size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Shuffled batches of rows of like length, which need little padding."""
     order = rng.permutation(len(rows))
     pool = 50 * size
