@@ -35,7 +35,7 @@ def even(label: int) -> np.ndarray:
 
 
 class Stub:
-    """An analyzer without models but the face detector. ``heard``: what its voice model was given; ``label`` what it always reads."""
+    """An analyzer without models but the face detector. ``heard``: what its voice model was given; ``label``: what it reads."""
 
     def __init__(self, label: int = 3, takes_s: float = 0.0):
         self.label, self.takes_s = label, takes_s
