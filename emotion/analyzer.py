@@ -404,18 +404,21 @@ class _Job:
         """Typed words are read; where there are none, the sound is transcribed first."""
         if self.request.text is not None or sound is None:
             return self._read_words({}, Transcript(self.request.text or "", 1.0, "typed"), Message("no_word"))
-        heard = self._ask("text", self.analyzer.slots.transcript, lambda engine: self._transcribed(sound.result(), engine), sound)
-        said = heard.value
-        if said is None:
-            return Branch({"transcript": heard}, None, Message("language_not_written", {"language": self.request.language}))
-        absence = Message("not_english") if said.foreign else Message("no_words_heard")
-        return self._read_words({"transcript": heard}, said, absence)
+        slot = self.analyzer.slots.transcript
+        answer = self._ask("text", slot, lambda engine: self._transcribed(sound.result(), engine), sound)
+        heard = answer.value
+        if heard is None:
+            return Branch({"transcript": answer}, None, Message("language_not_written", {"language": self.request.language}))
+        absence = Message("not_english") if heard.foreign else Message("no_words_heard")
+        return self._read_words({"transcript": answer}, heard, absence)
 
-    def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], said: Transcript, absence: Message) -> Branch:
-        if not said.text:
-            return Branch(answers, None, absence, said)
-        answer = self._ask("text", self.analyzer.slots.text, lambda model: model.read(said.text, said.reliability, said.segments))
-        return Branch({**answers, "text": answer}, answer.value, absence, said)
+    def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], words: Transcript, absence: Message) -> Branch:
+        """Reads a transcript. ``answers``: those that it came from; ``absence``: why it may be empty."""
+        if not words.text:
+            return Branch(answers, None, absence, words)
+        slot = self.analyzer.slots.text
+        answer = self._ask("text", slot, lambda model: model.read(words.text, words.reliability, words.segments))
+        return Branch({**answers, "text": answer}, answer.value, absence, words)
 
     def _transcribed(self, samples: np.ndarray, engine: str | None) -> Transcript | None:
         """None where the engine does not know the language: no worker is asked then."""

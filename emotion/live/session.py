@@ -345,33 +345,33 @@ class LiveSession:
         if len(samples) < LEAST_S * SAMPLE_RATE:
             return
         longest = round(PHRASE_S * SAMPLE_RATE)
-        goes_on = len(samples) > longest
-        if goes_on:
+        cut = len(samples) > longest
+        if cut:
             samples = samples[: quietest(samples, longest // 2, longest)]
-        said = self._analyzer.speech_to_text(transcription.draft, samples, self._language, engine)
-        if said is None:
+        draft = self._analyzer.speech_to_text(transcription.draft, samples, self._language, engine)
+        if draft is None:
             return
-        segments, length = said.segments, len(samples) / SAMPLE_RATE
-        ended = len(segments) if goes_on else finished(segments, length)
-        until = length if goes_on else transcribed_until(segments, ended, length)
+        segments, length = draft.segments, len(samples) / SAMPLE_RATE
+        ended = len(segments) if cut else finished(segments, length)
+        until = length if cut else transcribed_until(segments, ended, length)
         with self._lock:
-            self._unfinished = said.text
+            self._unfinished = draft.text
             self._words_until = (start + len(samples)) / SAMPLE_RATE
         if ended:
             text, rest = (" ".join(segment.text for segment in part) for part in (segments[:ended], segments[ended:]))
             phrase = self._analyzer.speech_to_text(
-                transcription.checked, samples, replace(said, text=text, segments=segments[:ended]), engine
+                transcription.checked, samples, replace(draft, text=text, segments=segments[:ended]), engine
             )
             self._finish_phrase(start / SAMPLE_RATE, phrase, rest)
         self._transcribed = start + round(until * SAMPLE_RATE)  # last: a phrase whose check raised is transcribed again
 
-    def _finish_phrase(self, begin: float, said: Transcript, unfinished: str) -> None:
+    def _finish_phrase(self, begin: float, heard: Transcript, unfinished: str) -> None:
         """Adds a phrase of sound from ``begin`` on, with words ``unfinished`` after it, and reads the phrases of late."""
         with self._lock:
-            self._unfinished, self._foreign = unfinished, said.foreign
-            if not said.text:
+            self._unfinished, self._foreign = unfinished, heard.foreign
+            if not heard.text:
                 return
-            phrase = _Phrase(begin + said.segments[-1].end, said.text, said.reliability)
+            phrase = _Phrase(begin + heard.segments[-1].end, heard.text, heard.reliability)
             self._phrases.add(phrase)
             recent = [p for p in self._phrases.items if p.end >= self._now - WORDS_LAST_S]
         text = " ".join(p.text for p in recent)

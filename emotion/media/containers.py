@@ -99,7 +99,7 @@ def decoded(
     stream: av.AudioStream | av.VideoStream,
     skip: Callable[[av.Packet], Skip] | None = None,
 ) -> Iterator[av.AudioFrame | av.VideoFrame]:
-    """Frames of one track in order of time; those that are damaged are left out, and those that libav is told to ``skip``."""
+    """Frames of one track in order of time, without those that are damaged and those that libav may ``skip``."""
     stream.codec_context.options = {"max_pixels": str(limits.MAX_PIXELS)}
     for packet in packets(container, stream):
         if skip is not None:

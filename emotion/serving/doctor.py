@@ -107,8 +107,8 @@ def _network() -> tuple[Message, bool]:
 def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], trouble: Message | None) -> dict[str, Any]:
     found, serves, why = [], None, []
     for choice in choices:
-        told, usable = _choice(load_choice, choice, trouble)
-        state = told.say().removesuffix(".")
+        message, usable = _choice(load_choice, choice, trouble)
+        state = message.say().removesuffix(".")
         found.append({"name": choice.name, "source": choice.source, "revision": choice.revision, "state": state})
         if usable:
             serves = choice.name

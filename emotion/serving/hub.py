@@ -115,14 +115,14 @@ def refusal(error: BaseException) -> InputError:
     )
 
     causes = list(_causes(error))
-    for kind, told in (
+    for kind, meaning in (
         (OfflineModeIsEnabled, InputError("hub_off")),
         (GatedRepoError, InputError("hub_gated")),
         (RevisionNotFoundError, InputError("hub_no_revision")),
         (RepositoryNotFoundError, InputError("hub_no_repository")),
     ):
         if any(isinstance(cause, kind) for cause in causes):
-            return told
+            return meaning
     status = next((_status(cause) for cause in causes if isinstance(cause, HfHubHTTPError) and _status(cause)), None)
     if status == 429:
         return InputError("hub_busy")

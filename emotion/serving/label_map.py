@@ -88,12 +88,12 @@ class LabelMap:
 
 
 def _by_name(names: Sequence[str], labels: Mapping[str, str | None] | None) -> list[str | None]:
-    told = {_plain(name): meaning for name, meaning in (labels or {}).items()}
-    _check(told.values())
-    strange = [name for name in told if name not in {_plain(name) for name in names}]
+    given = {_plain(name): meaning for name, meaning in (labels or {}).items()}
+    _check(given.values())
+    strange = [name for name in given if name not in {_plain(name) for name in names}]
     if strange:
         raise InputError("labels_unknown", labels=strange, known=names)
-    meanings = [told[_plain(name)] if _plain(name) in told else _meaning(name) for name in names]
+    meanings = [given[_plain(name)] if _plain(name) in given else _meaning(name) for name in names]
     unknown = [name for name, meaning in zip(names, meanings, strict=True) if meaning == ""]
     if unknown:
         raise InputError("labels_unclear", labels=unknown)

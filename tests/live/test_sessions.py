@@ -161,7 +161,7 @@ def test_tail_gives_what_is_new():
     assert tail.since(10).items == () == tail.since(99).items
 
 
-def test_sketch_is_the_same_however_the_sound_is_cut():
+def test_columns_are_the_same_however_the_sound_is_cut():
     samples, generator = sound(13, SAMPLE_RATE).astype(np.float32) / 32767, np.random.default_rng(0)
     whole, parts, at = ColumnBuffer(), ColumnBuffer(), 0
     whole.add(samples)
@@ -175,7 +175,7 @@ def test_sketch_is_the_same_however_the_sound_is_cut():
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-def test_sketch_shows_a_tone_at_its_pitch_and_its_level():
+def test_columns_show_a_tone_at_its_pitch_and_its_level():
     buffer, time_s = ColumnBuffer(), np.arange(SAMPLE_RATE) / SAMPLE_RATE
     buffer.add((0.5 * np.sin(2 * np.pi * 1000 * time_s)).astype(np.float32))
     columns = buffer.since(0)
