@@ -40,7 +40,7 @@ PITCH_POINTS = 1500
 
 
 def mood_gauge(mood: float, word: str | None = None) -> go.Figure:
-    """A half-circle from 1 to 5 with a band for each word, the mood marked, its value and ``word``, by default English, written."""
+    """A half-circle from 1 to 5 with a band for each word; the mood marked, its value and ``word``, else in English, written."""
     edges = (1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0)
     bands = [
         {"range": [low, high], "color": colour} for low, high, colour in zip(edges[:-1], edges[1:], MOOD_COLOURS, strict=True)
@@ -67,7 +67,7 @@ def mood_gauge(mood: float, word: str | None = None) -> go.Figure:
 
 
 def probability_bars(probabilities: np.ndarray, names: Sequence[str] = LABELS, percent: Percent = "{:.0%}".format) -> go.Figure:
-    """Seven horizontal bars in the order of LABELS, called by ``names``, with their figures by ``percent``; ``probabilities`` (7,)."""
+    """Seven horizontal bars in the order of LABELS, called by ``names``, their figures by ``percent``; ``probabilities`` (7,)."""
     bars = go.Figure(_bars(probabilities, names, percent))
     return _finished(bars.update_layout(**_bar_axes()), height=230, margin=_bar_margin(names))
 
@@ -97,8 +97,18 @@ def sound_figure(
 ) -> go.Figure:
     """Waveform above, spectrogram with the pitch line and the model's attention below, on one time axis in seconds.
 
-    Parameters: ``samples`` float32 (n,) in [-1, 1], mono, 16 kHz; ``voice`` its reading, if it has one; ``names`` of the axis and the two lines. A recording of 10 minutes
-    makes no larger figure than one of 10 seconds.
+    Parameters
+    ----------
+    samples : float32 ndarray of shape (n,)
+        In [-1, 1], mono, 16 kHz. A recording of 10 minutes makes no larger figure than one of 10 seconds.
+    voice : SpeechReading or None
+        Its reading, if it has one.
+    names : tuple of three str
+        What the time axis, the pitch and the attention are called.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
     """
     seconds_name, pitch_name, attention_name = names
     figure = go.Figure([*_waveform(samples), _spectrogram(samples)])
@@ -271,7 +281,8 @@ SEARCH_NAMES = {  # for those who train: the names of weights.yaml
 def weight_simplex(
     grid: Sequence[Mapping[str, Any]], chosen: Mapping[str, float], names: Mapping[str, str] = SEARCH_NAMES
 ) -> go.Figure:
-    """How often the fusion names readings right for each weighing of the three: a heat map, voice having what text and face leave.
+    """How often the fusion names readings right for each weighing of the three: a heat map, voice having what text and face
+    leave.
 
     ``grid``: of each point ``weights`` (text, speech, face), summing to 1, ``uar`` and whether it is ``allowed``; ``chosen``: the
     weights in use; ``names``: what the axes ``text`` and ``face`` and the marks ``barred`` and ``chosen`` are called, and what a

@@ -19,13 +19,22 @@ class Recogniser(ABC):
 
     @abstractmethod
     def logits(self, items: Sequence[Any]) -> np.ndarray:
-        """Scores (n, 7), the logarithms of what is to be probabilities; minus infinity for a label that the model does not know."""
+        """Scores (n, 7), the logarithms of what is to be probabilities; minus infinity for a label that the model lacks."""
 
     def predict(self, items: Sequence[Any]) -> np.ndarray:
-        """Calibrated probabilities, float32 (n, 7).
+        """Calibrated probabilities.
 
-        Texts of any length, one without words getting the model's guess at nothing; or recordings, float32 in [-1, 1], mono, 16 kHz,
-        any length; or faces cut out of their pictures, uint8 RGB (h, w, 3) or grey (h, w).
+        Parameters
+        ----------
+        items : sequence of n
+            Of a text model strings of any length; one without words gets the model's guess at nothing. Of a voice model float32
+            ndarrays of shape (samples,), in [-1, 1], mono, 16 kHz, any length. Of a face model uint8 ndarrays, each a face cut
+            out of its picture, RGB of shape (h, w, 3) or grey of shape (h, w).
+
+        Returns
+        -------
+        float32 ndarray of shape (n, 7)
+            In the order of LABELS; each row sums to 1.
         """
         if not len(items):
             return np.zeros((0, len(LABELS)), np.float32)

@@ -22,7 +22,7 @@ def frames(samples: np.ndarray) -> np.ndarray:
 
 
 def envelope(samples: np.ndarray, points: int = ENVELOPE_POINTS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times in seconds and the least and greatest sample of each of at most ``points`` equal stretches, each float32 (k,)."""
+    """Times in seconds and the least and greatest sample of each of at most ``points`` equal segments, each float32 (k,)."""
     samples = np.asarray(samples, np.float32)
     if not len(samples):
         return (np.zeros(0, np.float32),) * 3

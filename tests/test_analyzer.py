@@ -14,7 +14,7 @@ from emotion.media import MAX_TEXT_CHARS
 from emotion.messages import InputError, Message
 from emotion.serving.slots import Serving, State
 from emotion.sound import SAMPLE_RATE
-from emotion.speech.recogniser import MAX_STRETCHES
+from emotion.speech.recogniser import MAX_SEGMENTS
 from emotion.text.recogniser import MAX_WORDS
 from tests.clips import ASTRONAUT, GLAD
 
@@ -82,16 +82,16 @@ def test_attention_of_a_long_recording_stays_short(analyzer):
     said, rate = soundfile.read(GLAD, dtype="float32")
     minutes = np.tile(said, -(-150 * rate // len(said)))
     voice = analyzer.speech.read(minutes)
-    assert len(voice.attention) <= MAX_STRETCHES and voice.attention.sum() == pytest.approx(1, abs=1e-4)
+    assert len(voice.attention) <= MAX_SEGMENTS and voice.attention.sum() == pytest.approx(1, abs=1e-4)
     assert len(voice.attention) * voice.attention_step == pytest.approx(len(minutes) / rate, abs=0.5)
 
 
 def test_what_speaks_for_a_label_adds_up_to_its_logit(analyzer):
     faces = torch.randn(3, 1, 48, 48)
-    committee = analyzer.face.committee
+    ensemble = analyzer.face.ensemble
     with torch.inference_mode():
-        logits = torch.stack([member(faces) for member in committee.members]).mean(dim=0)
-        torch.testing.assert_close(committee.evidence(faces).mean((2, 3)), logits, atol=1e-4, rtol=1e-3)
+        logits = torch.stack([member(faces) for member in ensemble.members]).mean(dim=0)
+        torch.testing.assert_close(ensemble.evidence(faces).mean((2, 3)), logits, atol=1e-4, rtol=1e-3)
 
 
 def test_a_given_text_replaces_the_transcription(analyzer, video):

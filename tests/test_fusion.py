@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import emotion
-from emotion.fusion import MIXED_SPREAD, calibrate, fuse, pulled_mood
+from emotion.fusion import MIXED_FROM, calibrate, fuse, pulled_mood
 from emotion.labels import LABELS, MODALITIES
 from emotion.messages import InputError
 from emotion.readings import Reading
@@ -106,7 +106,7 @@ def test_the_pull_never_leaves_the_range_of_the_parts():
 
 def test_anger_and_sadness_disagree_without_mixed_feelings():
     fused = fuse({"text": reading("angry", 0.9), "face": reading("sad", 0.9)}, EQUAL)
-    assert not fused.mixed and fused.agreement < 0.5 and MIXED_SPREAD > 0.2
+    assert not fused.mixed and fused.agreement < 0.5 and MIXED_FROM > 0.2
 
 
 def test_unreliable_readings_weigh_less_and_none_is_an_error():

@@ -1,7 +1,7 @@
 """Draws the package's folders and what they import, as Mermaid: python -m emotion.bench.imports
 
-A box with a slash is a folder of ``emotion``, one without a module beside them. An arrow points to what is imported, anywhere in a file.
-An arrow that a longer way already implies is left out. Fails with the circle, where there is one.
+A box with a slash is a folder of ``emotion``, one without a module beside them. An arrow points to what is imported, anywhere in
+a file. An arrow that a longer way already implies is left out. Fails with the circle, where there is one.
 """
 
 import ast

@@ -1,8 +1,8 @@
 """Times an analysis and its branches beside plain decoding: python -m emotion.bench.latency [CLIP] [--runs N]
 
-A branch is a chain from the file to its reading: sound, speech to text, text; sound, voice; pictures, face. Side by side they should
-take little longer than the slowest one alone. Plain decoding is PyAV's ``for _ in container.decode(): pass``, each time in a newly
-opened file: what the clip costs whoever does nothing with it. Without a CLIP one of 10 s is made of the page's example.
+A branch is a chain from the file to its reading: sound, speech to text, text; sound, voice; pictures, face. Side by side they
+should take little longer than the slowest one alone. Plain decoding is PyAV's ``for _ in container.decode(): pass``, each time in
+a newly opened file: what the clip costs whoever does nothing with it. Without a CLIP one of 10 s is made of the page's example.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _made(path: Path) -> str:
-    """A clip of the page's example, 640 x 480 with 30 frames/s and sound: its pictures forth and back, its words again and again."""
+    """A clip of the page's example, 640 x 480 with 30 frames/s and sound: its pictures forth and back, its words repeated."""
     example = str(files("emotion.page") / "examples" / "film.mp4")
     with av.open(example) as container:
         images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -93,7 +93,7 @@ def _models(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
         "voice, 5 s with its features": lambda: analyzer.speech.predict([samples]),
         "voice, the same in noise": lambda: analyzer.speech.predict([noisy]),
         "face and its mirror image": lambda: face.predict([picture]),
-        "face, its network once": torch.inference_mode()(lambda: face.committee.evidence(preprocess([picture]))),
+        "face, its network once": torch.inference_mode()(lambda: face.ensemble.evidence(preprocess([picture]))),
     }
 
 

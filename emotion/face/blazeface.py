@@ -1,8 +1,8 @@
 """BlazeFace short-range (Bazarevsky et al. 2019, arXiv:1907.05047), Google's face detector for phones, run by OpenCV.
 
-The network sees 128 x 128 pixels and finds faces of about a fifth of them and more. So the whole picture comes first, and overlapping
-tiles only where it shows no face. What either proposes counts when a close-up of the place confirms it: the network, tiles above all, also
-sees faces in noise and blobs, and a second look at the right size tells them apart.
+The network sees 128 x 128 pixels and finds faces of about a fifth of them and more. So the whole picture comes first, and
+overlapping tiles only where it shows no face. What either proposes counts when a close-up of the place confirms it: the network,
+tiles above all, also sees faces in noise and blobs, and a second look at the right size tells them apart.
 """
 
 import threading
@@ -19,8 +19,8 @@ SIDE = 128  # pixels of the network's input
 GRIDS = ((16, 2), (8, 6))  # cells a side, and anchors a cell: 16 * 16 * 2 + 8 * 8 * 6 = 896 anchors
 OUTPUTS = ("classificators", "regressors")  # (1, 896, 1) scores and (1, 896, 16) a box and six points, relative to the anchor
 
-# Chosen on faces of FER2013's train part, pasted as by ``emotion.training.detection``: a higher score to confirm misses more of them, a
-# lower one sees faces in noise.
+# Chosen on faces of FER2013's train part, pasted as by ``emotion.training.detection``: a higher score to confirm misses more of
+# them, a lower one sees faces in noise.
 PROPOSED = 0.3  # score from which a place is looked at again
 CONFIRMED = 0.7  # score in the close-up that makes a face
 CERTAIN = 0.8  # score that makes it certain: the median of the faces found

@@ -10,7 +10,7 @@ import numpy as np
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 
-# FER2013's framing, which the face network was trained on: medians over 600 faces of its train part, of BlazeFace and YuNet alike.
+# FER2013's framing, which the face network was trained on: medians over 600 faces of its train part, of BlazeFace and YuNet.
 EYES = 0.39  # the longer of the way from eye to eye and that from the eyes down to the mouth, in sides of FER2013's pictures
 MIDDLE = 0.3  # of the way from the eyes down to the mouth is the middle of these pictures
 LEANING = 10  # degrees between the eyes from which a face is turned upright: the network was trained on up to 15
@@ -53,8 +53,8 @@ class Place:
 class Detection:
     """A face in a picture, as a ``Detector`` gives it.
 
-    ``landmarks`` float32 (n, 2), x and y in pixels: the eye on the left of the picture, that on its right, the tip of the nose, and of
-    the mouth its corners, left and right, or its middle alone. ``confidence``, 0 to 1: how sure the detector is.
+    ``landmarks`` float32 (n, 2), x and y in pixels: the eye on the left of the picture, that on its right, the tip of the nose,
+    and of the mouth its corners, left and right, or its middle alone. ``confidence``, 0 to 1: how sure the detector is.
     """
 
     landmarks: np.ndarray

@@ -19,7 +19,7 @@ class FaceReader(Recogniser):
     max_frames: int | None = None
 
     def see(self, frames: Sequence[Frame], sightings: Sequence[Sighting]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
-        """Logits (n, 7) of the sightings, and where in each face they come from: (6, 6) shares, or NOWHERE where that is not known."""
+        """Logits (n, 7) of the sightings, and where in each face they come from: shares (6, 6), or NOWHERE where nobody knows."""
         return self.logits([sighting.crop for sighting in sightings]), [NOWHERE] * len(sightings)
 
     def look(self, frame: Frame, sighting: Sighting) -> np.ndarray:
@@ -28,9 +28,20 @@ class FaceReader(Recogniser):
         return probabilities
 
     def read(self, frames: Sequence[Frame], detector: Detector) -> FaceReading | None:
-        """The Reading of the most persistent face in sampled frames (one for a picture), or None when there is none.
+        """What the most persistent face says.
 
-        Frames count by how clearly they show the face; the reliability is the share of sampled frames that show it clearly.
+        Parameters
+        ----------
+        frames : sequence of Frame
+            Sampled from a video, or one for a picture; uint8 RGB of shape (h, w, 3), all of one size.
+        detector : Detector
+            What finds faces in them.
+
+        Returns
+        -------
+        FaceReading or None
+            None when no face is found. Frames count by how clearly they show the face; the reliability is the share of sampled
+            frames that show it clearly.
         """
         track = follow(frames, detector)
         if not track.sightings:

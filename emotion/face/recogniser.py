@@ -70,7 +70,7 @@ class FaceNetwork(nn.Module):
         return torch.einsum("nchw,lc->nlhw", maps, last.weight) + last.bias[:, None, None]
 
 
-class FaceCommittee(nn.Module):
+class FaceEnsemble(nn.Module):
     """FaceNetworks, alike but for the seed that they were trained from: the mean of their logits."""
 
     def __init__(self, members: int = 2):
@@ -78,12 +78,12 @@ class FaceCommittee(nn.Module):
         self.members = nn.ModuleList(FaceNetwork() for _ in range(members))
 
     @classmethod
-    def load(cls, folder: Path) -> "FaceCommittee":
-        """The committee of a model folder, in evaluation mode."""
-        committee = cls(**config(folder)["network"])
-        fill(committee, tensors(folder), folder)
-        convert_conv2d_weight_memory_format(committee, torch.channels_last)
-        return committee.eval()
+    def load(cls, folder: Path) -> "FaceEnsemble":
+        """The ensemble of a model folder, in evaluation mode."""
+        ensemble = cls(**config(folder)["network"])
+        fill(ensemble, tensors(folder), folder)
+        convert_conv2d_weight_memory_format(ensemble, torch.channels_last)
+        return ensemble.eval()
 
     @property
     def networks(self) -> list[FaceNetwork]:
@@ -93,7 +93,7 @@ class FaceCommittee(nn.Module):
         """As of FaceNetwork, the mean over the members."""
         return torch.stack([network.evidence(faces) for network in self.networks]).mean(dim=0)
 
-    def folded(self) -> "FaceCommittee":
+    def folded(self) -> "FaceEnsemble":
         """Itself, with each normalisation multiplied into the convolution before it: the same answers, a tenth sooner."""
         for network in self.networks:
             layers: list[nn.Module] = []
@@ -107,25 +107,25 @@ class FaceCommittee(nn.Module):
 
 
 @torch.inference_mode()
-def plain_evidence(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+def plain_evidence(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Evidence (n, 7, 6, 6) of standardised faces (n, 1, 48, 48)."""
-    evidence: np.ndarray = torch.cat([committee.evidence(part) for part in faces.split(BATCH)]).numpy()
+    evidence: np.ndarray = torch.cat([ensemble.evidence(part) for part in faces.split(BATCH)]).numpy()
     return evidence
 
 
 @torch.inference_mode()
-def mirrored_evidence(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+def mirrored_evidence(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Mean evidence (n, 7, 6, 6) of standardised faces (n, 1, 48, 48) and their mirror images, as in the former."""
     parts = []
     for part in faces.split(BATCH):
-        plain, mirrored = committee.evidence(torch.cat([part, part.flip(3)])).chunk(2)
+        plain, mirrored = ensemble.evidence(torch.cat([part, part.flip(3)])).chunk(2)
         parts.append((plain + mirrored.flip(3)).numpy() / 2)
     return np.concatenate(parts)
 
 
-def mirrored_logits(committee: FaceCommittee, faces: Tensor) -> np.ndarray:
+def mirrored_logits(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Mean logits (n, 7) of standardised faces (n, 1, 48, 48) and their mirror images."""
-    logits: np.ndarray = mirrored_evidence(committee, faces).mean(axis=(2, 3))
+    logits: np.ndarray = mirrored_evidence(ensemble, faces).mean(axis=(2, 3))
     return logits
 
 
@@ -144,13 +144,13 @@ class FaceRecogniser(FaceReader):
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
-        self.committee = FaceCommittee.load(choice.local).folded()
+        self.ensemble = FaceEnsemble.load(choice.local).folded()
 
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
-        return mirrored_logits(self.committee, preprocess(crops))
+        return mirrored_logits(self.ensemble, preprocess(crops))
 
     def see(self, frames: Sequence[Frame], sightings: Sequence[Sighting]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
         evidence_of = mirrored_evidence if len(sightings) <= MIRRORED else plain_evidence
-        evidence = evidence_of(self.committee, preprocess([sighting.crop for sighting in sightings]))
+        evidence = evidence_of(self.ensemble, preprocess([sighting.crop for sighting in sightings]))
         logits = evidence.mean(axis=(2, 3))
         return logits, [regions(maps, int(scores.argmax())) for maps, scores in zip(evidence, logits, strict=True)]

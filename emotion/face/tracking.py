@@ -55,8 +55,8 @@ def follow(frames: Sequence[Frame], detector: Detector) -> FaceTrack:
     """The face that matters in frames of a video, in order of time; a picture is a video of one frame.
 
     Whole frames are searched now and then, thoroughly where no frame shows a face; in between each face is looked for at its last
-    place. Two frames make a face (one in a picture). The one with the largest sum of side times weight is followed: it is the most
-    persistent, the largest and the clearest. A face that leaves and comes back elsewhere counts twice.
+    place. Two frames make a face (one in a picture). The one with the largest sum of side times weight is followed: it is the
+    most persistent, the largest and the clearest. A face that leaves and comes back elsewhere counts twice.
 
     Parameters: ``frames`` about 5 a second; sides of any size, all frames alike. Thread-safe.
     """
@@ -74,7 +74,7 @@ def follow(frames: Sequence[Frame], detector: Detector) -> FaceTrack:
 
 
 class Follower:
-    """``follow`` for frames that come one at a time and never end, as from a camera: what it keeps does not grow. Not thread-safe."""
+    """``follow`` for frames that come one at a time, as from a camera: what it keeps does not grow. Not thread-safe."""
 
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
@@ -132,7 +132,7 @@ def _linked(frames: Sequence[Frame], searched: dict[int, list[Detection]], detec
 
 
 def _advance(tracks: list[_Track], index: int, image: np.ndarray, fresh: Sequence[Detection], detector: Detector) -> None:
-    """Takes the tracks on to the next frame, in place, and begins one for each ``fresh`` face of a search that is none of them."""
+    """Takes the tracks on to the next frame, in place, and begins one for each ``fresh`` face that is none of them."""
     fresh = [detection for detection in fresh if detection.place.is_inside(image.shape)]
     taken: list[Detection] = []
     for track in sorted(tracks, key=lambda track: -track.seen):  # the face seen longer keeps its place

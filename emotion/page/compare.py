@@ -7,7 +7,7 @@ import gradio as gr
 from emotion import labels, mood
 from emotion.analyzer import Analyzer
 from emotion.figures import COLOURS, MOOD_COLOURS
-from emotion.fusion import MIXED_SPREAD, PULL
+from emotion.fusion import MIXED_FROM, PULL
 from emotion.labels import LABELS, MODALITIES
 from emotion.page import assets
 from emotion.page.texts import element, label
@@ -19,7 +19,7 @@ FORMULA = {  # the constants of fusion.js
     "VALENCE": [labels.VALENCE[label] for label in LABELS],
     "LEAN": mood.LEAN,
     "PULL": PULL,
-    "MIXED_SPREAD": MIXED_SPREAD,
+    "MIXED_FROM": MIXED_FROM,
 }
 
 

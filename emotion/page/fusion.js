@@ -1,4 +1,4 @@
-// The formula of emotion/fusion.py, for the browser. Its constants VALENCE, LEAN, PULL and MIXED_SPREAD come from Python.
+// The formula of emotion/fusion.py, for the browser. Its constants VALENCE, LEAN, PULL and MIXED_FROM come from Python.
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const dot = (a, b) => sum(a.map((value, i) => value * b[i]));
@@ -22,7 +22,7 @@ function fuse(readings, weights) {
     label: LABELS[fused.indexOf(Math.max(...fused))],
     probabilities: byName(LABELS, scaled(fused)),
     agreement: agreement(parts, share),
-    mixed: Math.sqrt(variance(moods, share)) >= MIXED_SPREAD,
+    mixed: Math.sqrt(variance(moods, share)) >= MIXED_FROM,
     shares: byName(names, share),
     equalised,
   };

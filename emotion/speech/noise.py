@@ -12,20 +12,34 @@ FEW = 5  # frames: fewer say nothing of the noise
 CLEAN_DB = 25.0  # a recording so far over its noise is left as it is
 MEMORY = 0.9  # of the last frame in the expected ratio of voice to noise
 FLOOR_DB = -12.0  # what is left of the noise covers that it was taken out unevenly
-STRETCH = 6000  # frames, a minute: noise changes, and memory stays small
+SEGMENT = 6000  # frames, a minute: noise changes, and memory stays small
 
 
 def reduced(samples: np.ndarray, voice: Prosody) -> np.ndarray:
-    """A recording with less of its steady noise: Wiener's gain by the decision-directed estimate (Ephraim & Malah 1984).
+    """A recording with less of its steady noise: Wiener's gain by the decision-directed estimate.
 
-    The noise is the mean spectrum of the quietest frames of each minute, those of PAUSES in which nothing is voiced. A minute without
-    such pauses, or CLEAN_DB over its noise, comes back as it was; so do zeros before and after it, which a recorder put there.
+    The noise is the mean spectrum of the quietest frames of each minute, those of PAUSES in which nothing is voiced. A minute
+    without such pauses, or CLEAN_DB over its noise, comes back as it was; so do zeros before and after it, which a recorder put
+    there.
 
-    Parameters: ``samples`` float32 (n,), mono, 16 kHz, any length, and their prosody. Returns float32 (n,).
+    Parameters
+    ----------
+    samples : float32 ndarray of shape (n,)
+        In [-1, 1], mono, 16 kHz, any length.
+    voice : Prosody
+        Of these samples.
+
+    Returns
+    -------
+    float32 ndarray of shape (n,)
+
+    References
+    ----------
+    Ephraim & Malah 1984, "Speech enhancement using a minimum mean-square error short-time spectral amplitude estimator".
     """
     pieces = []
-    for start in range(0, len(samples), STRETCH * STEP):
-        piece = samples[start : start + STRETCH * STEP]
+    for start in range(0, len(samples), SEGMENT * STEP):
+        piece = samples[start : start + SEGMENT * STEP]
         sounding = np.flatnonzero(piece)
         first, end = (sounding[0] // HOP * HOP, sounding[-1] + 1) if len(sounding) else (0, 0)
         f0 = voice.f0[(start + first) // HOP : (start + end) // HOP + 1]
@@ -54,8 +68,8 @@ def _reduced(samples: np.ndarray, f0: np.ndarray) -> np.ndarray:
 def _gain(ratio: np.ndarray) -> np.ndarray:
     """Wiener's gain of frames and bands (t, 201) of which the ratio of what is heard to the noise is known.
 
-    It is e / (e + 1), e being the ratio of the voice to the noise that is expected of a frame: MEMORY times what the gain left of the last
-    frame, gain ** 2 * ratio, and 1 - MEMORY times what this one has over the noise, ratio - 1, if anything.
+    It is e / (e + 1), e being the ratio of the voice to the noise that is expected of a frame: MEMORY times what the gain left of
+    the last frame, gain ** 2 * ratio, and 1 - MEMORY times what this one has over the noise, ratio - 1, if anything.
     """
     over = np.maximum(ratio - 1, 0)
     gain, kept = np.empty_like(ratio), MEMORY * over[0]

@@ -18,27 +18,28 @@ CHUNK = 32  # frames at once: what stays in a processor's cache
 
 MARGIN = 15  # frames, 0.3 s, kept before and after the voice
 MIN_VOICED_SECONDS, MIN_VOICED_SHARE = 0.2, 0.05  # less is a knock or noise with a chance period
-MIN_SPREAD = 0.05  # semitones: the flattest speech moves by ten times as much, a tone not at all
+MIN_PITCH_RANGE = 0.05  # semitones: the flattest speech moves by ten times as much, a tone not at all
 
-# Ends of the plausible ranges over microphones and speakers, at which a cue counts 0 and 1.
+# Bounds of the plausible ranges over microphones and speakers, at which a cue counts 0 and 1.
 ENERGY_DB = (-55.0, -15.0)
 PITCH_HZ = (90.0, 320.0)
-SPREAD_SEMITONES = (1.0, 6.0)
+PITCH_RANGE_SEMITONES = (1.0, 6.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Prosody:
     """``f0`` in Hz (t,), 0 where unvoiced; ``level_db`` (t,) in dB full scale; one value for every HOP samples.
 
-    ``energy_db``: level of the frames with sound in them. ``pitch_hz``: median F0, None when nothing is voiced. ``spread``: half the
-    range between the 10th and the 90th percentile of F0, in semitones. ``voiced_share``: 0 to 1, of the frames with sound in them.
+    ``energy_db``: level of the frames with sound in them. ``pitch_hz``: median F0, None when nothing is voiced. ``pitch_range``:
+    half the range between the 10th and the 90th percentile of F0, in semitones. ``voiced_share``: 0 to 1, of the frames with
+    sound in them.
     """
 
     f0: np.ndarray
     level_db: np.ndarray
     energy_db: float
     pitch_hz: float | None
-    spread: float
+    pitch_range: float
     voiced_share: float
 
     @property
@@ -56,12 +57,23 @@ class Prosody:
         if self.pitch_hz is None or level < 0.1:
             return "low"
         height = _position(np.log2(self.pitch_hz), tuple(np.log2(PITCH_HZ)))
-        effort = (level + height + _position(self.spread, SPREAD_SEMITONES)) / 3
+        effort = (level + height + _position(self.pitch_range, PITCH_RANGE_SEMITONES)) / 3
         return "calm" if effort < 0.35 else "neutral" if effort < 0.6 else "high"
 
 
 def measure(samples: np.ndarray) -> Prosody:
-    """Prosody of float32 (n,) mono samples at 16 kHz, any length; silence and an empty array give an unvoiced result."""
+    """Level, pitch and voicing of a recording.
+
+    Parameters
+    ----------
+    samples : float32 ndarray of shape (n,)
+        In [-1, 1], mono, 16 kHz, any length.
+
+    Returns
+    -------
+    Prosody
+        An unvoiced one for silence and for an empty array.
+    """
     framed = frames(samples)
     power = np.concatenate([np.mean(np.square(part), axis=1, dtype=np.float64) for part in _chunks(framed)])
     level_db = 10 * np.log10(power + 1e-12)
@@ -77,7 +89,7 @@ def measure(samples: np.ndarray) -> Prosody:
         level_db=level_db.astype(np.float32),
         energy_db=float(10 * np.log10(loudness)),
         pitch_hz=float(np.median(heard)) if len(heard) else None,
-        spread=float(6 * np.log2(high / low)),
+        pitch_range=float(6 * np.log2(high / low)),
         voiced_share=float(voiced.sum() / sounding.sum()) if sounding.any() else 0.0,
     )
 
@@ -93,13 +105,31 @@ def voiced_span(voice: Prosody) -> tuple[int, int]:
 
 def is_voice(voice: Prosody) -> bool:
     """Whether a recording has a voice in it: enough voiced sound, and a pitch that moves as no whistle or hum does."""
-    return voice.voiced_seconds >= MIN_VOICED_SECONDS and voice.voiced_share >= MIN_VOICED_SHARE and voice.spread > MIN_SPREAD
+    return (
+        voice.voiced_seconds >= MIN_VOICED_SECONDS
+        and voice.voiced_share >= MIN_VOICED_SHARE
+        and voice.pitch_range > MIN_PITCH_RANGE
+    )
 
 
 def yin(framed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """F0 in Hz (t,) and aperiodicity (t,) in 0..1 of frames (t, FRAME), by YIN (de Cheveigné & Kawahara 2002).
+    """F0 and aperiodicity, as ``librosa.yin`` has them, without its half minute of compilation on a fresh machine.
 
-    Equal to ``librosa.yin`` for the same frames, without its half minute of compilation on a fresh machine.
+    Parameters
+    ----------
+    framed : float32 ndarray of shape (t, FRAME)
+        Frames at 16 kHz, as of ``sound.frames``.
+
+    Returns
+    -------
+    f0 : float64 ndarray of shape (t,)
+        In Hz, MIN_HZ to MAX_HZ, a guess where nothing is voiced.
+    aperiodicity : float64 ndarray of shape (t,)
+        Share of the frame that its best period leaves unexplained, about 0 to 1.
+
+    References
+    ----------
+    de Cheveigné & Kawahara 2002, "YIN, a fundamental frequency estimator for speech and music".
     """
     f0, aperiodicity = zip(*(_yin(part.astype(np.float64)) for part in _chunks(framed)), strict=True)
     return np.concatenate(f0), np.concatenate(aperiodicity)
@@ -138,7 +168,7 @@ def _smooth(f0: np.ndarray) -> np.ndarray:
 
 
 def _steady(voiced: np.ndarray) -> np.ndarray:
-    """Without voiced stretches under 3 frames (60 ms): no vowel is that short, but chance periods of noise are."""
+    """Without voiced segments under 3 frames (60 ms): no vowel is that short, but chance periods of noise are."""
     runs = np.all(np.lib.stride_tricks.sliding_window_view(np.pad(voiced, 2), 3), axis=1)  # every run of 3, by its start - 2
     kept: np.ndarray = voiced & (runs[:-2] | runs[1:-1] | runs[2:])
     return kept

@@ -19,7 +19,8 @@ NOTHING = np.zeros(0, np.float32)
 class Heard:
     """What a model makes of the windows of a recording.
 
-    ``logits`` (w, 7); ``attention``: how much each stretch of ``step`` frames of the recording counted, summing to 1, if that is known.
+    ``logits`` (w, 7); ``attention``: how much each segment of ``step`` frames of the recording counted, summing to 1, if that is
+    known.
     """
 
     logits: np.ndarray
@@ -28,7 +29,7 @@ class Heard:
 
 
 class SpeechReader(Recogniser):
-    """Reads voices in windows of ``window`` frames of prosody, one every ``step`` of them; at most ``max_windows``, spread evenly."""
+    """Reads voices in windows of ``window`` frames of prosody, one every ``step`` frames; at most ``max_windows``, evenly."""
 
     window: int
     step: int
@@ -36,15 +37,24 @@ class SpeechReader(Recogniser):
 
     @abstractmethod
     def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
-        """Reads the windows that begin ``starts`` frames after the first of ``prosody.voiced_span`` and are ``length`` frames long."""
+        """Reads windows of ``length`` frames that begin ``starts`` frames after the first of ``prosody.voiced_span``."""
 
     def logits(self, recordings: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack([self._heard(samples, prosody.measure(samples))[1].logits.mean(axis=0) for samples in recordings])
 
     def read(self, samples: np.ndarray) -> SpeechReading | None:
-        """The Reading of float32 samples (n,), mono, 16 kHz, or None when too little in them is voiced to be a voice.
+        """What a voice says, read in windows.
 
-        The reliability grows with the voiced sound, up to VOICED_SECONDS of it in a recording of which VOICED_SHARE is voiced.
+        Parameters
+        ----------
+        samples : float32 ndarray of shape (n,)
+            In [-1, 1], mono, 16 kHz, any length.
+
+        Returns
+        -------
+        SpeechReading or None
+            None when too little is voiced to be a voice. The reliability grows with the voiced sound, up to VOICED_SECONDS of it
+            in a recording of which VOICED_SHARE is voiced.
         """
         voice = prosody.measure(samples)
         if not prosody.is_voice(voice):

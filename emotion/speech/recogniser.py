@@ -1,7 +1,7 @@
 """The voice recogniser: how something is said.
 
-A committee of two kinds: a convolutional network with attention over what librosa would measure, and small networks with attention
-over what a speaker encoder, trained to tell thousands of voices apart, hears in the same sound.
+An ensemble of two kinds: a convolutional network with attention over what librosa would measure, and small networks with
+attention over what a speaker encoder, trained to tell thousands of voices apart, hears in the same sound.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ ENCODED_AT_ONCE = 60 * SAMPLE_RATE // ENCODER_HOP  # frames of the encoder, a mi
 CHUNK = 500  # frames transformed at once, 10 s: memory stays small
 WINDOW, STEP = 200, 100  # frames: long recordings are read in windows of 4 s, every 2 s
 BATCH = 16
-MAX_STRETCHES = 750  # of attention in a reading: a minute at the full resolution of 0.08 s
+MAX_SEGMENTS = 750  # of attention in a reading: a minute at the full resolution of 0.08 s
 
 
 def filter_banks() -> dict[str, Tensor]:
@@ -157,7 +157,7 @@ def _cosines() -> Tensor:
 
 
 class Attending(nn.Module):
-    """What ends in attention pooling: logits alone when called, with the attention by ``attended``."""
+    """A network that closes with attention pooling: logits alone when called, with the attention by ``attended``."""
 
     attention: nn.Module
     head: nn.Module
@@ -178,8 +178,8 @@ class SpectralNetwork(Attending):
     """CNN with attention pooling: features (n, t, 107) and their lengths (n,) to logits (n, 7).
 
     Log-mel bands go through two-dimensional convolutions, which find a pattern at any pitch; the other features through
-    one-dimensional ones. Four attention heads then weigh the moments of the utterance, mean and spread of each channel being kept.
-    About 0.1 G multiply-adds for 4 s.
+    one-dimensional ones. Four attention heads then weigh the moments of the utterance, mean and standard deviation of each
+    channel being kept. About 0.1 G multiply-adds for 4 s.
     """
 
     mean: Tensor  # of each feature, and below what it is divided by
@@ -256,8 +256,8 @@ class EncodedNetwork(Attending):
 class SpeakerEncoder(nn.Module):
     """Two layers of LSTM: mel power (n, 2 t, 40) to the mean states of every fourth frame, (n, t/4, 256).
 
-    The lower two of three layers of a speaker encoder (Wan et al. 2018), whose top forgets how something is said. A recording goes
-    through minute by minute, so that memory stays small; the states go on from one to the next.
+    The lower two of three layers of a speaker encoder (Wan et al. 2018), whose top forgets how something is said. A recording
+    goes through minute by minute, so that memory stays small; the states go on from one to the next.
     """
 
     def __init__(self) -> None:
@@ -266,14 +266,14 @@ class SpeakerEncoder(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         means, memory = [], None
-        for stretch in mel.split(ENCODED_AT_ONCE, dim=1):
-            states, memory = self.lstm(stretch, memory)
+        for segment in mel.split(ENCODED_AT_ONCE, dim=1):
+            states, memory = self.lstm(segment, memory)
             means.append(nn.functional.avg_pool1d(states.transpose(1, 2), 2 * STRIDE, ceil_mode=True))
         return torch.cat(means, dim=2).transpose(1, 2)
 
 
 class SpeechNetwork(nn.Module):
-    """The committee: features (n, t, 107), the encoder's states (n, t/4, 256) and lengths (n,) in frames to logits and attention.
+    """The ensemble: features (n, t, 107), the encoder's states (n, t/4, 256) and lengths (n,) in frames to logits and attention.
 
     Both are means over the members: logits (n, 7), and how much their heads looked at each moment, (n, t/4).
     """
@@ -302,10 +302,10 @@ def attention(layer: nn.Module, states: Tensor, inside: Tensor) -> Tensor:
 
 
 def pooled(states: Tensor, weights: Tensor) -> Tensor:
-    """Mean and spread of each channel under each head's weights: (n, c, t) and (n, heads, t) to (n, 2 heads c)."""
+    """Mean and standard deviation of each channel under each head's weights: (n, c, t) and (n, heads, t) to (n, 2 heads c)."""
     mean = torch.einsum("nht,nct->nhc", weights, states)
-    spread = torch.einsum("nht,nct->nhc", weights, states.square()) - mean.square()
-    return torch.cat([mean, (spread.clamp(min=0) + 1e-5).sqrt()], dim=2).flatten(1)
+    variance = torch.einsum("nht,nct->nhc", weights, states.square()) - mean.square()
+    return torch.cat([mean, (variance.clamp(min=0) + 1e-5).sqrt()], dim=2).flatten(1)
 
 
 class Residual(nn.Module):
@@ -347,7 +347,7 @@ class SpeechRecogniser(SpeechReader):
     def hear(self, samples: np.ndarray, voice: prosody.Prosody, starts: Sequence[int], length: int) -> Heard:
         samples = noise.reduced(samples, voice)
         x = features(samples, self.banks, voice)
-        # Once for all windows, which overlap: half the work, and only in the first is the encoder's memory empty at the beginning.
+        # Once for all windows, which overlap: half the work, and the encoder's memory is empty only before the first.
         states = self.network.encoder(encoder_input(samples, self.banks, voice)[None])[0]
         parts = []
         for i in range(0, len(starts), BATCH):
@@ -361,12 +361,12 @@ class SpeechRecogniser(SpeechReader):
 
 
 def _step(frames: int) -> int:
-    """Frames to a stretch of attention: STRIDE of them, or a multiple that leaves at most MAX_STRETCHES."""
-    return STRIDE * -(-frames // (STRIDE * MAX_STRETCHES))
+    """Frames to a segment of attention: STRIDE of them, or a multiple that leaves at most MAX_SEGMENTS."""
+    return STRIDE * -(-frames // (STRIDE * MAX_SEGMENTS))
 
 
 def _along(looks: np.ndarray, starts: list[int], frames: int) -> np.ndarray:
-    """The attention of windows (w, t/4), which begin at ``starts``, over the stretches of a whole recording; sums to 1."""
+    """The attention of windows (w, t/4), which begin at ``starts``, over the segments of a whole recording; sums to 1."""
     step = _step(frames)
     at = (np.array(starts)[:, None] + np.arange(looks.shape[1]) * STRIDE) // step
     total = np.bincount(np.minimum(at, (frames - 1) // step).ravel(), looks.ravel(), minlength=(frames - 1) // step + 1)

@@ -26,11 +26,24 @@ class TextReader(Recogniser):
     def read(
         self, text: str, confidence: float = 1.0, segments: Sequence[Segment] = (), explained: bool = True
     ) -> TextReading | None:
-        """The Reading of a text, or None when it holds no word. ``confidence``: expected word accuracy of a transcript. ``explained``:
-        whether it is told how the words count, which takes ten times as long as the rest.
+        """What the words of a text say.
 
-        The reliability is the confidence, times the share of word pieces that the model knows, less where words fall into many pieces:
-        half as much for another language, a sixth for random letters.
+        Parameters
+        ----------
+        text : str
+            One utterance, of any length.
+        confidence : float
+            Expected word accuracy of a transcript, 0 to 1; 1 for what was typed.
+        segments : sequence of Segment
+            Those of the transcript, which become the reading's windows.
+        explained : bool
+            Whether it is told how the words count, which takes ten times as long as the rest.
+
+        Returns
+        -------
+        TextReading or None
+            None when the text holds no word. The reliability is the confidence, times the share of word pieces that the model
+            knows, less where words fall into many pieces: half as much for another language, a sixth for random letters.
         """
         if not has_words(text):
             return None
@@ -49,7 +62,8 @@ def has_words(text: str) -> bool:
 
 
 def known_share(pieces: Sequence[str], unknown: str | None, text: str) -> float:
-    """How far a tokenizer knows the words of a text, 0 to 1, by the ``pieces`` that it cut it into, without marks of begin and end.
+    """How far a tokenizer knows the words of a text, 0 to 1, by the ``pieces`` that it cut it into, without marks of begin and
+    end.
 
     The share of pieces other than ``unknown``, less where words fall into more than PIECES of them.
     """

@@ -14,7 +14,7 @@ from emotion.checkpoint import Choice, config, fill, tensors
 from emotion.labels import GOEMOTIONS, GOEMOTIONS_TO_LABEL, LABELS
 from emotion.text.reader import TextReader, known_share
 
-MAX_TOKENS = 128  # an utterance; of longer texts every stretch of 128 tokens is read and the readings are averaged
+MAX_TOKENS = 128  # an utterance; of longer texts every segment of 128 tokens is read and the readings are averaged
 EMOTIONS = len(GOEMOTIONS)
 EMOTION_GROUPS = [[i for i, of in GOEMOTIONS_TO_LABEL.items() if of == label] for label in range(len(LABELS))]
 BATCH = 32
@@ -34,11 +34,11 @@ def normalise(text: str) -> str:
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[list[int]]:
-    """Token ids of a text in stretches of at most MAX_TOKENS, each with [CLS] and [SEP] around it."""
+    """Token ids of a text in segments of at most MAX_TOKENS, each with [CLS] and [SEP] around it."""
     first, *ids, last = tokenizer.encode(normalise(text)).ids
     room = MAX_TOKENS - 2
-    stretches = [ids[start : start + room] for start in range(0, max(len(ids), 1), room)]
-    return [[first, *stretch, last] for stretch in stretches]
+    segments = [ids[start : start + room] for start in range(0, max(len(ids), 1), room)]
+    return [[first, *segment, last] for segment in segments]
 
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -100,7 +100,7 @@ class TextRecogniser(TextReader):
         return self._logits(texts)[0]
 
     def shows(self, texts: Sequence[str]) -> np.ndarray:
-        """Which of the seven labels each text shows, bool (n, 7): any number of them, by the second reading of the network."""
+        """Which of the seven labels each text shows, any number of them, by the network's second layer: bool (n, 7)."""
         return label_scores(self._logits(texts)[1]) > self.thresholds
 
     def known(self, text: str) -> float:
@@ -109,7 +109,7 @@ class TextRecogniser(TextReader):
 
     @torch.inference_mode()
     def words(self, text: str, label: int) -> tuple[tuple[str, float], ...]:
-        """How much each word adds to the probability of a label, -1 to 1: what is lost when it alone is hidden (occlusion).
+        """How much each word adds to the probability of a label, -1 to 1: what is lost when it alone is masked (occlusion).
 
         Of the first MAX_TOKENS pieces of the text and at most MAX_WORDS words, in the spelling that the model reads.
         """
@@ -120,7 +120,7 @@ class TextRecogniser(TextReader):
         spans = [match.span() for match in re.finditer(r"\S+", plain) if starts.size and match.start() <= starts[-1]][:MAX_WORDS]
         starts = starts[starts < spans[-1][1]] if spans else starts
         inside = 1 + len(starts)
-        mask = torch.ones(1 + len(spans), inside + 1, dtype=torch.long)  # the first row hides nothing
+        mask = torch.ones(1 + len(spans), inside + 1, dtype=torch.long)  # the first row masks nothing
         for row, (start, end) in zip(mask[1:], spans, strict=True):
             row[1:inside] = torch.as_tensor((starts < start) | (starts >= end))
         ids = torch.tensor([[*encoding.ids[:inside], encoding.ids[-1]]]).expand(len(mask), -1)
@@ -132,10 +132,10 @@ class TextRecogniser(TextReader):
 
     @torch.inference_mode()
     def _logits(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Of the labels (n, 7) and of the emotions (n, 28); a longer text has the mean of its stretches, each as it is long."""
-        stretches = [encode(self.tokenizer, text) for text in texts]
-        rows = [row for stretch in stretches for row in stretch]
-        owner = np.repeat(np.arange(len(texts)), [len(s) for s in stretches])
+        """Of the labels (n, 7) and of the emotions (n, 28); a longer text has the mean of its segments, each as it is long."""
+        segments = [encode(self.tokenizer, text) for text in texts]
+        rows = [row for segment in segments for row in segment]
+        owner = np.repeat(np.arange(len(texts)), [len(s) for s in segments])
         length = np.array([len(row) for row in rows], np.float64)
         share = (length / np.maximum(np.bincount(owner, length, minlength=len(texts)), 1.0)[owner])[:, None]
         parts = [self.network(*pad(rows[start : start + BATCH])) for start in range(0, len(rows), BATCH)]

@@ -1,6 +1,7 @@
-"""What was tried and left out, beside what ships, on the data on which it was chosen.
+"""Ablations: what was left out or not taken, beside what ships, on the data on which it was chosen.
 
-``python -m emotion.training.ablations speech|text|calibration|mood`` trains what each needs, from EMOTION_DATA, and prints a Markdown table.
+``python -m emotion.training.ablations speech|text|calibration|mood`` trains what each needs, from EMOTION_DATA, and prints a
+Markdown table.
 """
 
 import copy
@@ -55,35 +56,35 @@ class EncoderLayers(nn.Module):
         return nn.functional.avg_pool1d(moments, 2 * STRIDE, ceil_mode=True).transpose(1, 2)
 
 
-def tried_speech() -> list[dict[str, Any]]:
+def speech_ablations() -> list[dict[str, Any]]:
     """UAR on RAVDESS actors 13-20, the others and EmoDB in training."""
     examples = speech.corpus()
     clips, labels = speech.prepare(examples, speech.VARIANTS, EncoderLayers.pretrained()), np.array([e.label for e in examples])
     tested = speech.folds_of(examples) >= CHOSEN_ON
     inside, outside = np.flatnonzero(~tested), np.flatnonzero(tested)
     second = speech.Clips(clips.frames, layers(clips.states, 1, 2))
-    members = speech.fit_members(second.only(inside), labels[inside], speech.RECIPE, "tried{}")
+    members = speech.fit_members(second.only(inside), labels[inside], speech.RECIPE, "ablation{}")
 
     def encoded(name: str, states: list[list[Tensor]], wanted: np.ndarray, classes: int = len(LABELS)) -> np.ndarray:
         torch.manual_seed(speech.RECIPE.seed)
         network = EncodedNetwork(states=states[0][0].shape[1], classes=classes)
-        checkpoint = training_loop.checkpoint_for(f"tried-{name}", None, speech.RECIPE)
+        checkpoint = training_loop.checkpoint_for(f"ablation-{name}", None, speech.RECIPE)
         network = speech.fit_states(network, [states[i] for i in inside], wanted[inside], checkpoint, speech.RECIPE)
         return of_states(network, [states[i] for i in outside])
 
     apart, one = calm_apart(examples, labels), "one network over the encoder's second layer"
     logits = {
         one: of_states(members[1], [second.states[i] for i in outside]),
-        "committee of four of these and one over features (the recipe that ships)": speech.logits(members, second.only(outside)),
+        "ensemble of four of these and one over features (the recipe that ships)": speech.logits(members, second.only(outside)),
         f"{one}, the first beside it": encoded("first-layer", layers(clips.states, 0, 2), labels),
-        f"{one}, unaltered clips alone": encoded("unaltered", [copies[:1] for copies in second.states], labels),
+        f"{one}, no augmentation": encoded("not-augmented", [copies[:1] for copies in second.states], labels),
         f"{one}, calm as a class of its own": merged(encoded("calm", second.states, apart, len(LABELS) + 1)),
     }
     for number, name in enumerate(LAYERS):
         moments = functionals(layers(clips.states, number, number + 1))
         machine = make_pipeline(StandardScaler(), SVC(class_weight="balanced")).fit(moments[inside], labels[inside])
         answers = np.eye(len(LABELS))[machine.predict(moments[outside])]
-        logits[f"support vector machine, mean and spread of the encoder's {name} layer"] = answers
+        logits[f"support vector machine, mean and standard deviation of the encoder's {name} layer"] = answers
     return _table("voice", logits, [examples[i] for i in outside], {"UAR": "uar"})
 
 
@@ -93,7 +94,7 @@ def layers(states: list[list[Tensor]], first: int, end: int) -> list[list[Tensor
 
 
 def functionals(states: list[list[Tensor]]) -> np.ndarray:
-    """Mean and spread of the states (t/4, c) of each unaltered clip, (n, 2 c)."""
+    """Mean and standard deviation of the states (t/4, c) of each clip as recorded, (n, 2 c)."""
     return torch.stack([torch.cat([copies[0].mean(dim=0), copies[0].std(dim=0)]) for copies in states]).numpy()
 
 
@@ -116,7 +117,7 @@ HELD = "held-out tenth, macro-F1"
 COLUMNS = {HELD: "macro_f1", "GoEmotions dev, macro-F1": "macro_f1", "MELD dev, weighted F1": "weighted_f1"}
 
 
-def tried_text() -> list[dict[str, Any]]:
+def text_ablations() -> list[dict[str, Any]]:
     """Three runs that began alike, together by their weights or by their answers; offsets of the labels."""
     folder = export.data_file("text")
     examples, held = text.examples_of(folder)
@@ -176,7 +177,7 @@ def best_offsets(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
 # --- calibration of the text ---------------------------------------------------------------------------------------------
 
 
-def tried_calibration() -> list[dict[str, Any]]:
+def calibration_ablations() -> list[dict[str, Any]]:
     """Calibration errors of the text by the temperature that ships, and by one that is fitted on all held-out rows together."""
     folder = export.data_file("text")
     held = [e for e in text.examples_of(folder)[1] if e.label >= 0]
@@ -198,7 +199,7 @@ def tried_calibration() -> list[dict[str, Any]]:
 # --- mood ----------------------------------------------------------------------------------------------------------------
 
 
-def tried_mood() -> list[dict[str, Any]]:
+def mood_ablations() -> list[dict[str, Any]]:
     """The valence of surprise: rank correlation of the mood of EmoBank's held-out tenth with its rated valence."""
     _, held = text.examples_of(export.data_file("text"))
     rated = [e for e in held if e.valence is not None]
@@ -228,7 +229,8 @@ def _table(kind: str, logits: dict[str, np.ndarray], examples: list[Example], co
 def _figures(logits: np.ndarray, first: np.ndarray | None, examples: list[Example], columns: dict[str, str]) -> dict[str, str]:
     """Cells of the figures of ``metrics.report`` that the columns name.
 
-    With the interval of the figure; or, beside ``first``, with the difference from it and the interval of that, over the same draws.
+    With the interval of the figure; or, beside ``first``, with the difference from it and the interval of that, over the same
+    draws.
     """
     labels, groups = np.array([e.label for e in examples]), [e.group for e in examples]
 
@@ -247,10 +249,10 @@ def _figures(logits: np.ndarray, first: np.ndarray | None, examples: list[Exampl
 
 
 TABLES = {
-    "speech": tried_speech,
-    "text": tried_text,
-    "calibration": tried_calibration,
-    "mood": tried_mood,
+    "speech": speech_ablations,
+    "text": text_ablations,
+    "calibration": calibration_ablations,
+    "mood": mood_ablations,
 }
 
 

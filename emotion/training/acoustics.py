@@ -17,7 +17,8 @@ def level(samples: np.ndarray) -> float:
 def reverberation(white: np.ndarray, seconds: float, direct_db: float) -> np.ndarray:
     """A room's impulse response (n,) without the direct sound, of which 1 would stand in its first sample.
 
-    ``white`` noise (n,), n at most ``seconds`` long, made to fall by 60 dB within these; as a whole ``direct_db`` under the direct sound.
+    ``white`` noise (n,), n at most ``seconds`` long, made to fall by 60 dB within these; as a whole ``direct_db`` under the
+    direct sound.
     """
     t = np.arange(len(white)) / SAMPLE_RATE
     tail = white * 10 ** (-3 * t / seconds)
@@ -31,7 +32,7 @@ def band_limited(samples: np.ndarray, low_hz: float, high_hz: float) -> np.ndarr
 
 
 def coloured(white: np.ndarray, slope: float) -> np.ndarray:
-    """White noise (n,) to noise of level 1 whose amplitude falls with frequency ** ``slope``: 0 leaves it white, 0.5 makes it pink."""
+    """White noise (n,) to noise of level 1, its amplitude falling with frequency ** ``slope``: 0 leaves it white, 0.5 is pink."""
     spectrum = np.fft.rfft(white)
     spectrum /= np.maximum(np.arange(len(spectrum)), FLAT_BINS) ** slope
     noise = np.fft.irfft(spectrum, len(white))

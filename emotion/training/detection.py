@@ -3,8 +3,8 @@
     python -m emotion.training.detection PATH_TO_FERPLUS            # the bundled one
     python -m emotion.training.detection PATH --yunet FILE.onnx     # and YuNet from a file
 
-A face counts as found when the middle of a box lies on it. A face found is cut as the app cuts it and read by the bundled face model,
-which should be right about as often as on the picture that was pasted. Settings were chosen with ``--split train``.
+A face counts as found when the middle of a box lies on it. A face found is cut as the app cuts it and read by the bundled face
+model, which should be right about as often as on the picture that was pasted. Settings were chosen with ``--split train``.
 """
 
 import argparse

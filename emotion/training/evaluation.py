@@ -29,8 +29,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of ``metrics.report`` with the data set's name and the model's; for EmoBank the rank correlation with valence.
 
-    ``intervals`` are those of ``metrics.interval``. For GoEmotions also the macro-F1 over all rows, those of several labels too, by the model's second reading if it has one.
-    With ``out_of_fold`` the probabilities are those that cross-validation stored beside the weights; every clip must have one.
+    ``intervals`` are those of ``metrics.interval``. For GoEmotions also the macro-F1 over all rows, those of several labels too,
+    by the model's second reading if it has one. With ``out_of_fold`` the probabilities are those that cross-validation stored
+    beside the weights; every clip must have one.
     """
     assert modality in MODALITIES
     if split == HELD_OUT:
@@ -50,8 +51,8 @@ def evaluate(
         "model": serving.choice.info.to_dict(),
     }
     if all(e.valence is not None for e in examples):
-        figure, spread = rank_correlation(moods(probabilities), examples)
-        return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": spread}}
+        figure, bounds = rank_correlation(moods(probabilities), examples)
+        return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": bounds}}
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
     if dataset == "goemotions" and isinstance(serving.model, TextRecogniser):
@@ -84,16 +85,16 @@ def predict(recogniser: Predicts, examples: list[Example]) -> np.ndarray:
 def rank_correlation(moods: np.ndarray, rated: list[Example]) -> tuple[float, list[float]]:
     """Spearman's rank correlation of moods (n,) with rated valence, -1 to 1, and its interval."""
     valence = np.array([e.valence for e in rated])
-    spread = metrics.interval(lambda rows: spearmanr(moods[rows], valence[rows]).statistic, [e.group for e in rated])
-    return float(spearmanr(moods, valence).statistic), spread.tolist()
+    bounds = metrics.interval(lambda rows: spearmanr(moods[rows], valence[rows]).statistic, [e.group for e in rated])
+    return float(spearmanr(moods, valence).statistic), bounds.tolist()
 
 
 def multilabel(recogniser: TextRecogniser, rows: list[Example]) -> tuple[float, list[float]]:
     """Macro-F1 of the labels that a text recogniser finds in rows of GoEmotions, any number in each, and its interval."""
     shown = np.concatenate([recogniser.shows([e.item for e in rows[i : i + BATCH]]) for i in range(0, len(rows), BATCH)])
     truth = datasets.labels_shown(rows)
-    spread = metrics.interval(lambda some: metrics.macro_f1_multilabel(shown[some], truth[some]), [e.group for e in rows])
-    return metrics.macro_f1_multilabel(shown, truth), spread.tolist()
+    bounds = metrics.interval(lambda some: metrics.macro_f1_multilabel(shown[some], truth[some]), [e.group for e in rows])
+    return metrics.macro_f1_multilabel(shown, truth), bounds.tolist()
 
 
 def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float, list[float]]:

@@ -1,7 +1,7 @@
-"""Architectures side by side: same data, same folds, same altered copies, same number of epochs.
+"""Architectures side by side: same data, same folds, same augmented copies, same number of epochs.
 
-The networks over the speaker encoder's states mix pairs where those over features mask bands; the LSTM over words, which nobody trained
-before, learns ten times faster than the transformer. "ms" is one core's time for the networks alone.
+The networks over the speaker encoder's states use mixup where those over features mask bands; the LSTM over words, which nobody
+trained before, learns ten times faster than the transformer. "ms" is one core's time for the networks alone.
 
 ``python -m emotion.training.experiments speech|text`` trains them all, from EMOTION_DATA, and prints a Markdown table.
 """
@@ -52,7 +52,7 @@ class Standardised(nn.Module):
 
 
 class Functionals(Standardised):
-    """Mean and spread of each feature, then three dense layers."""
+    """Mean and standard deviation of each feature, then three dense layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Functionals(Standardised):
 
 
 class Recurrent(Standardised):
-    """Two layers of bidirectional LSTM over pairs of frames, mean and spread over time."""
+    """Two layers of bidirectional LSTM over pairs of frames, mean and standard deviation over time."""
 
     def __init__(self, width: int = 128):
         super().__init__()
@@ -90,7 +90,7 @@ class Recurrent(Standardised):
 
 
 class Convolutional(SpectralNetwork):
-    """The convolutional network with mean and spread over time where it has attention."""
+    """The convolutional network with mean and standard deviation over time where it has attention."""
 
     def __init__(self) -> None:
         super().__init__(heads=1)
@@ -130,7 +130,7 @@ FRAME_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "CNN-attention": SpectralNetwork,
 }
 ENCODER_ATTENTION = "speaker encoder, attention"
-COMMITTEE = "committee of CNN-attention and four of speaker encoder, attention (shipped)"
+ENSEMBLE = "ensemble of CNN-attention and four of speaker encoder, attention (shipped)"
 
 
 def compare_speech() -> list[dict[str, Any]]:
@@ -138,15 +138,15 @@ def compare_speech() -> list[dict[str, Any]]:
     examples, encoder = speech.corpus(), speech.pretrained_encoder()
     clips, labels = speech.prepare(examples, speech.VARIANTS, encoder), np.array([e.label for e in examples])
     folds = speech.folds_of(examples)
-    names = [*FRAME_NETWORKS, ENCODER_ATTENTION, COMMITTEE]
+    names = [*FRAME_NETWORKS, ENCODER_ATTENTION, ENSEMBLE]
     logits = {name: np.zeros((len(examples), len(LABELS)), np.float32) for name in names}
     networks: dict[str, list[nn.Module]] = {}
     for fold in range(speech.FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         chosen, others = clips.only(inside), clips.only(outside)
         members = speech.fit_members(chosen, labels[inside], speech.RECIPE, f"speech{{}}-fold{fold}")
-        networks |= {"CNN-attention": members[:1], ENCODER_ATTENTION: [encoder, members[1]], COMMITTEE: [encoder, *members]}
-        logits[COMMITTEE][outside] = speech.logits(members, others)
+        networks |= {"CNN-attention": members[:1], ENCODER_ATTENTION: [encoder, members[1]], ENSEMBLE: [encoder, *members]}
+        logits[ENSEMBLE][outside] = speech.logits(members, others)
         for name, make in FRAME_NETWORKS.items():
             if make is not SpectralNetwork:
                 torch.manual_seed(speech.RECIPE.seed)
@@ -164,7 +164,7 @@ def _speech_row(
     def uar(rows: np.ndarray) -> float:
         return float(metrics.report(logits[rows], labels[rows])["uar"])
 
-    spread = [uar(folds == fold) for fold in range(speech.FOLDS)]
+    of_folds = [uar(folds == fold) for fold in range(speech.FOLDS)]
     frames, mel, lengths = (
         torch.zeros(1, TIMED_FRAMES, N_FEATURES),
         torch.zeros(1, 2 * TIMED_FRAMES, ENCODER_MELS),
@@ -181,7 +181,7 @@ def _speech_row(
             else:
                 network(frames, lengths)
 
-    figure = f"{uar(folds >= 0):.3f} ({min(spread):.3f}-{max(spread):.3f})"
+    figure = f"{uar(folds >= 0):.3f} ({min(of_folds):.3f}-{max(of_folds):.3f})"
     return {"voice": name, "parameters": _parameters(networks), "UAR (folds)": figure, "ms": _milliseconds(once)}
 
 
@@ -192,7 +192,7 @@ def _of_frames(network: nn.Module, clips: list[list[Tensor]]) -> np.ndarray:
 
 @torch.inference_mode()
 def of_states(network: nn.Module, clips: list[list[Tensor]]) -> np.ndarray:
-    """Logits of a network over the encoder's states, of the unaltered clips one by one."""
+    """Logits of a network over the encoder's states, of the clips as recorded, one by one."""
     return torch.cat([network(clip[0][None], torch.tensor([len(clip[0]) * speech.STRIDE])) for clip in clips]).float().numpy()
 
 

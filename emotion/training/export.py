@@ -103,8 +103,8 @@ class Figures:
     ) -> "Figures":
         """Of probabilities (n, 7), labels (n,) and groups (n,)."""
         report = metrics.report(probabilities, truth, restrict)
-        spread = metrics.intervals(probabilities, truth, groups, restrict)
-        return cls(part, report, spread, metrics.reliability(probabilities, truth), command)
+        bounds = metrics.intervals(probabilities, truth, groups, restrict)
+        return cls(part, report, bounds, metrics.reliability(probabilities, truth), command)
 
 
 def report(
@@ -121,7 +121,7 @@ def report(
 
 
 def draw_reliability(file: Path, figures: Figures) -> None:
-    """A reliability diagram (DeGroot & Fienberg 1983): how often the top label is right against how sure it is; an area by count."""
+    """A reliability diagram (DeGroot & Fienberg 1983): how often the top label is right against how sure it is."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -141,20 +141,20 @@ def draw_reliability(file: Path, figures: Figures) -> None:
         plt.close(figure)
 
 
-def with_interval(figure: float, ends: Sequence[float] | np.ndarray | None) -> str:
+def with_interval(figure: float, bounds: Sequence[float] | np.ndarray | None) -> str:
     """As cards and tables write a figure of 0 to 1."""
-    return f"{figure:.3f}" + (f" ({ends[0]:.3f}-{ends[1]:.3f})" if ends is not None else "")
+    return f"{figure:.3f}" + (f" ({bounds[0]:.3f}-{bounds[1]:.3f})" if bounds is not None else "")
 
 
 def cell(figure: str, probabilities: np.ndarray, truth: np.ndarray, groups: Sequence | np.ndarray, restrict: bool = False) -> str:
     """A figure of ``metrics.report`` with its interval, as tables write it."""
-    spread = metrics.intervals(probabilities, truth, groups, restrict)
-    return with_interval(metrics.report(probabilities, truth, restrict)[figure], spread[figure])
+    bounds = metrics.intervals(probabilities, truth, groups, restrict)
+    return with_interval(metrics.report(probabilities, truth, restrict)[figure], bounds[figure])
 
 
-def difference(figure: float, ends: Sequence[float] | np.ndarray) -> str:
+def difference(figure: float, bounds: Sequence[float] | np.ndarray) -> str:
     """As tables write by how much a figure differs from another one."""
-    return f"{figure:+z.3f} ({ends[0]:+z.3f} to {ends[1]:+z.3f})"
+    return f"{figure:+z.3f} ({bounds[0]:+z.3f} to {bounds[1]:+z.3f})"
 
 
 def _write_card(folder: Path, card: Card, temperature: float | None, parts: list[Figures], notes: str) -> None:
@@ -185,7 +185,7 @@ tags: [emotion-recognition]
 {chr(10).join([*lines, "", *recalls])}
 
 {diagram}{calibrated} ECE is that of the top label in 15 equal-width bins; UAR is the mean recall over the labels.
-In brackets: where 95 % of the values lie when the groups of the data (speakers, writers, dialogues; else rows) are drawn again at random.
+In brackets: the 95 % confidence interval, by resampling the groups of the data (speakers, writers, dialogues; else rows).
 
 ## Data
 {_block(card.data)}

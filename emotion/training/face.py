@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from emotion.face.recogniser import SIZE, FaceCommittee, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
+from emotion.face.recogniser import SIZE, FaceEnsemble, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.training import datasets, export, training_loop
 from emotion.training.datasets import Example
@@ -22,26 +22,28 @@ log = logging.getLogger(__name__)
 # 50 epochs of 25,200 faces at 0.16 G multiply-adds, three passes each: 0.6 P multiply-adds a member,
 # an hour of one core with AMX.
 RECIPE = training_loop.Recipe(epochs=50, batch_size=128, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.1, ema=0.999)
-MEMBERS = 2  # of the committee, alike but for their seeds
+MEMBERS = 2  # of the ensemble, alike but for their seeds
 BALANCE = 0.5  # exponent of the class weights: full balance costs more accuracy than it gains recall of 1.5 % disgust
 
 CARD = export.Card(
     title="Face: seven emotions from one 48 x 48 grey face",
     licence="other",
     about="""
-Two convolutional networks of four stages, alike but for their seeds (3.8 M parameters, 0.31 G multiply-adds a face), whose logits are
-averaged; trained from scratch with a class-balanced loss and random views. A face is read as it is and mirrored; where a video shows it
-in more than 16 frames, as it is alone. A tenth of the training pictures was held out for the calibration temperature; pictures that stand
-in the validation part too, mirrored or not, were left out.
+Two convolutional networks of four stages, alike but for their seeds (3.8 M parameters, 0.31 G multiply-adds a face), whose
+logits are averaged; trained from scratch with a class-balanced loss and random views. A face is read as it is and mirrored;
+where a video shows it in more than 16 frames, as it is alone. A tenth of the training pictures was held out for the calibration
+temperature; pictures that stand in the validation part too, mirrored or not, were left out.
 
-The training pictures came from a repack of FER2013 whose contrast had been equalised (standard deviation 77 grey levels for 54 of the
-official pixels) and whose file names had lost the row. The figures below are on the official pixels of the validation part, which were
-in no training; on the repack's copy of it (n 3,589) the accuracy was 0.684. Which of the official training pictures were held out can
-no longer be told, so nothing may be fitted on them with these weights.""",
-    data="FER2013 `train` (Goodfellow et al. 2013): 28,709 grey faces of 48 x 48 pixels from image search, labelled by one person each.",
+The training pictures came from a repack of FER2013 whose contrast had been equalised (standard deviation 77 grey levels for 54
+of the official pixels) and whose file names had lost the row. The figures below are on the official pixels of the validation
+part, which were in no training; on the repack's copy of it (n 3,589) the accuracy was 0.684. Which of the official training
+pictures were held out can no longer be told, so nothing may be fitted on them with these weights.""",
+    data="""
+FER2013 `train` (Goodfellow et al. 2013): 28,709 grey faces of 48 x 48 pixels from image search, labelled by one person each.""",
     limits="""
-People agree with FER2013's labels in about two cases of three. The pictures show posed and exaggerated faces as search engines find
-them, mostly young and light-skinned ones; fear and sadness are told apart least. The model reads an expression, not a feeling.""",
+People agree with FER2013's labels in about two cases of three. The pictures show posed and exaggerated faces as search engines
+find them, mostly young and light-skinned ones; fear and sadness are told apart least. The model reads an expression, not a
+feeling.""",
     licences="FER2013 is for research use, and so are these weights: non-commercial.",
     command="python -m emotion train face",
 )
@@ -54,31 +56,29 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     else:
         examples = datasets.load("face", *dataset, "all")
         (chosen, watch), reported, mark = training_loop.split(examples), [], training_loop.fingerprint(examples)
-        start = FaceCommittee.load(bundled("face", DEFAULT_FILE).local)
+        start = FaceEnsemble.load(bundled("face", DEFAULT_FILE).local)
     recipe = training_loop.adapted(RECIPE, start is not None, epochs, len(chosen))
-    committee = FaceCommittee(MEMBERS if start is None else len(start.members))
-    for number, member in enumerate(committee.networks):
+    ensemble = FaceEnsemble(MEMBERS if start is None else len(start.members))
+    for number, member in enumerate(ensemble.networks):
         seeded = dataclasses.replace(recipe, seed=number)
         begun = None if start is None else start.networks[number]
         trained = fit_network(chosen, training_loop.checkpoint_for("face", mark, seeded), seeded, watch, begun)
         member.load_state_dict(trained.state_dict())
-    convert_conv2d_weight_memory_format(committee.eval(), torch.channels_last)
+    convert_conv2d_weight_memory_format(ensemble.eval(), torch.channels_last)
 
     truth = np.array([e.label for e in watch])
     enough = len(watch) >= training_loop.ENOUGH
     temperature = (
-        training_loop.fit_temperature(mirrored_logits(committee, preprocess([e.item for e in watch])), truth) if enough else None
+        training_loop.fit_temperature(mirrored_logits(ensemble, preprocess([e.item for e in watch])), truth) if enough else None
     )
     out = out or (export.MODELS / "face" if dataset is None else Path("emotion-face"))
-    export.save(
-        out, committee.state_dict(), {"network": {"members": len(committee.members)}, "recipe": dataclasses.asdict(recipe)}
-    )
-    notes = _without_mirror(committee, reported) if reported else ""
+    export.save(out, ensemble.state_dict(), {"network": {"members": len(ensemble.members)}, "recipe": dataclasses.asdict(recipe)})
+    notes = _without_mirror(ensemble, reported) if reported else ""
     return export.report("face", out, temperature, CARD, _figures(out, temperature, watch, reported), notes)
 
 
 def examples_of(path: Path) -> tuple[list[Example], list[Example], list[Example]]:
-    """Of FER2013 what the bundled model learns from, the held-out tenth, and the validation part; no picture is in two of them."""
+    """Of FER2013 what the bundled model learns from, the held-out tenth, the validation part; no picture is in two of them."""
     reported = datasets.load("face", "ferplus", path, "validation")
     chosen, held = training_loop.split(without_copies(datasets.load("face", "ferplus", path, "train"), reported))
     return without_copies(chosen, held) if held else chosen, held, reported
@@ -96,8 +96,8 @@ def _figures(out: Path, temperature: float | None, watch: list[Example], reporte
     return rows
 
 
-def _without_mirror(committee: FaceCommittee, reported: list[Example]) -> str:
-    answers = plain_evidence(committee, preprocess([e.item for e in reported])).mean(axis=(2, 3))
+def _without_mirror(ensemble: FaceEnsemble, reported: list[Example]) -> str:
+    answers = plain_evidence(ensemble, preprocess([e.item for e in reported])).mean(axis=(2, 3))
     right = answers.argmax(axis=1) == np.array([e.label for e in reported])
     return f"FER2013 validation by the face alone, without its mirror image: accuracy {right.mean():.3f}."
 
@@ -125,7 +125,7 @@ def _difference_hash(pictures: list[np.ndarray]) -> np.ndarray:
 
 
 def augment(faces: Tensor) -> Tensor:
-    """Random views of standardised faces (n, 1, 48, 48): mirror, turn, zoom, shift, contrast, noise, blur, a hidden rectangle."""
+    """Random views of standardised faces (n, 1, 48, 48): mirror, turn, zoom, shift, contrast, noise, blur, a masked rectangle."""
     n = len(faces)
     angle = torch.empty(n).uniform_(-0.26, 0.26)  # 15 degrees
     zoom = torch.empty(n).uniform_(0.8, 1.2)
@@ -139,10 +139,10 @@ def augment(faces: Tensor) -> Tensor:
     faces = torch.where(torch.rand(n, 1, 1, 1) < 0.15, blurred, faces)
     faces = faces * torch.empty(n, 1, 1, 1).uniform_(0.7, 1.3) + torch.empty(n, 1, 1, 1).uniform_(-0.3, 0.3)
     faces = faces + torch.randn_like(faces) * torch.empty(n, 1, 1, 1).uniform_(0, 0.1)
-    return _hide(faces)
+    return _mask(faces)
 
 
-def _hide(faces: Tensor) -> Tensor:
+def _mask(faces: Tensor) -> Tensor:
     """A grey rectangle over half of the faces (Zhong et al. 2020), so that no single feature carries the answer."""
     n = len(faces)
     size = torch.randint(6, 21, (n, 2))
@@ -150,8 +150,8 @@ def _hide(faces: Tensor) -> Tensor:
     at = torch.arange(SIZE)
     rows = (at >= corner[:, :1]) & (at < (corner + size)[:, :1])
     columns = (at >= corner[:, 1:]) & (at < (corner + size)[:, 1:])
-    hidden = rows[:, :, None] & columns[:, None, :] & (torch.rand(n, 1, 1) < 0.5)
-    return faces.masked_fill(hidden.unsqueeze(1), 0.0)
+    masked = rows[:, :, None] & columns[:, None, :] & (torch.rand(n, 1, 1) < 0.5)
+    return faces.masked_fill(masked.unsqueeze(1), 0.0)
 
 
 def fit_network(

@@ -42,9 +42,9 @@ GRID = tuple((i / STEP, j / STEP, (STEP - i - j) / STEP) for i in range(STEP + 1
 
 @dataclass(frozen=True)
 class Pairs:
-    """Readings of the same moments. ``probabilities`` (n, 3, 7) and ``reliability`` (n, 3), modalities in the order of MODALITIES,
-    0 where one was absent; ``truth`` (n,) indices into LABELS; ``groups`` (n,) the speakers, or (n, 3) where
-    the three readings of a row are of different ones."""
+    """Readings of the same moments. ``probabilities`` (n, 3, 7) and ``reliability`` (n, 3), modalities in the order of
+    MODALITIES, 0 where one was absent; ``truth`` (n,) indices into LABELS; ``groups`` (n,) the speakers, or (n, 3) where the
+    three readings of a row are of different ones."""
 
     probabilities: np.ndarray
     reliability: np.ndarray
@@ -56,10 +56,10 @@ class Pairs:
 
     def fused(self, shares: tuple[float, ...], reliable: bool = True) -> np.ndarray:
         """The weighted mean (n, 7) of each row: ``sum(w r p) / sum(w r)``, without ``reliable`` with r = 1 for what was there."""
-        force = np.array(shares) * (self.reliability if reliable else self.reliability > 0)
-        force = np.where(force.sum(axis=1, keepdims=True) > 0, force, self.reliability > 0)
-        total = np.einsum("nm,nml->nl", force, self.probabilities)
-        mean: np.ndarray = total / np.maximum(force.sum(axis=1, keepdims=True), 1e-12)
+        weights = np.array(shares) * (self.reliability if reliable else self.reliability > 0)  # not normalised
+        weights = np.where(weights.sum(axis=1, keepdims=True) > 0, weights, self.reliability > 0)
+        total = np.einsum("nm,nml->nl", weights, self.probabilities)
+        mean: np.ndarray = total / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
         return mean
 
     def product(self) -> np.ndarray:
@@ -78,12 +78,13 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
 
     No public set with text, voice and face of the same moments is at hand, so readings of different people with one label are put
     together: texts from the tenth held out of training, faces of FER2013's validation part, voices out of fold. Such triples are
-    independent given the label, which flatters every fusion. So only weights count with which a modality that says nothing takes at
-    most MAX_LOSS of unweighted average recall from a voice: the plain sentence that RAVDESS's actors say, as speech to text would hear
-    it, and random letters. Of weights with the same recall those nearest to equal ones are taken, as nothing speaks for more.
+    independent given the label, which flatters every fusion. So only weights count with which a modality that says nothing takes
+    at most MAX_LOSS of unweighted average recall from a voice: the plain sentence that RAVDESS's actors say, as speech to text
+    would hear it, and random letters. Of weights with the same recall those nearest to equal ones are taken, as nothing speaks
+    for more.
 
-    With ``dataset`` ("pairs", a CSV file with the columns of COLUMNS), real pairs decide instead, for the models in use; of weights
-    with the same recall those nearest to the ones in use are taken.
+    With ``dataset`` ("pairs", a CSV file with the columns of COLUMNS), real pairs decide instead, for the models in use; of
+    weights with the same recall those nearest to the ones in use are taken.
     """
     if epochs is not None:
         raise InputError("fusion_epochs")
@@ -151,14 +152,14 @@ def figures_of(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
         "uar_product": pairs.product(),
         "uar_without_reliability": pairs.fused(best, reliable=False),
     }
-    spread = metrics.intervals(fused, pairs.truth, pairs.groups)
-    spread |= {name: metrics.intervals(p, pairs.truth, pairs.groups)["uar"] for name, p in ways.items()}
+    bounds = metrics.intervals(fused, pairs.truth, pairs.groups)
+    bounds |= {name: metrics.intervals(p, pairs.truth, pairs.groups)["uar"] for name, p in ways.items()}
     return {
         "n": len(pairs.truth),
         "weights": dict(zip(MODALITIES, best, strict=True)),
         **{name: metrics.uar(p.argmax(axis=1), pairs.truth) for name, p in ways.items()},
         **metrics.report(fused, pairs.truth),
-        "intervals": spread,
+        "intervals": bounds,
     }
 
 
@@ -219,7 +220,7 @@ def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, ...]]:
 
 
 def out_of_fold_voices() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities (n, 7), measured reliability (n,), labels (n,) and actors (n,) of RAVDESS, none heard by the networks that read it."""
+    """Probabilities (n, 7), reliability (n,), labels (n,), actors (n,) of RAVDESS, by networks that had not heard them."""
     voices = datasets.load("speech", "ravdess", export.data_file("ravdess"))
     stored = json.loads((weights.bundled("speech", weights.DEFAULT_FILE).local / "oof.json").read_text("utf-8"))["probabilities"]
     relied = np.array([voice_reliability(prosody.measure(e.item)) for e in voices])
@@ -236,7 +237,7 @@ def voices_alone(probabilities: np.ndarray, reliability: np.ndarray, labels: np.
 
 
 def empty_words(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, float]]:
-    """What the text model says of words that say nothing, and how far it is to be relied upon: probabilities (7,), reliability."""
+    """What the text model says of words that say nothing: probabilities (7,) and the reliability."""
     texts = {sentence: (sentence, HEARD) for sentence in SENTENCES.values()} | {
         "random letters": ("xqzt kfjw plmqz vbn wqrtz", 1.0)
     }
@@ -266,8 +267,8 @@ def taken_interval(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple
 
 def share_of_words(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple[float, ...]) -> float:
     """The mean share of the answer that the words have beside a voice."""
-    force = np.array(shares) * with_words(voices, *words).reliability
-    return float((force[:, MODALITIES.index("text")] / force.sum(axis=1)).mean())
+    unnormalised = np.array(shares) * with_words(voices, *words).reliability
+    return float((unnormalised[:, MODALITIES.index("text")] / unnormalised.sum(axis=1)).mean())
 
 
 def with_words(voices: Pairs, probabilities: np.ndarray, reliability: float) -> Pairs:
@@ -288,9 +289,9 @@ def _harmless(voices: Pairs, said: dict[str, tuple[np.ndarray, float]], shares: 
 def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
     """The readings of a CSV file's rows.
 
-    Columns: ``text``, ``audio``, ``video`` (paths relative to the file; any may be empty), ``label``, and if there is one ``speaker``,
-    the group; else every row is its own. A row whose media cannot be read is left out with a warning. Raises InputError when the
-    columns are others, a label is none of the seven, or no row can be read.
+    Columns: ``text``, ``audio``, ``video`` (paths relative to the file; any may be empty), ``label``, and if there is one
+    ``speaker``, the group; else every row is its own. A row whose media cannot be read is left out with a warning. Raises
+    InputError when the columns are others, a label is none of the seven, or no row can be read.
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:

@@ -27,8 +27,8 @@ def report(probabilities: np.ndarray, truth: np.ndarray, restrict: bool = False)
     Returns
     -------
     dict
-        Plain types: ``n``, ``accuracy``, ``macro_f1``, ``weighted_f1``, ``uar`` and ``ece`` from 0 to 1, ``confusion`` (7 x 7, truth
-        as rows) and ``labels``. UAR and macro-F1 average over the labels with at least one example.
+        Plain types: ``n``, ``accuracy``, ``macro_f1``, ``weighted_f1``, ``uar`` and ``ece`` from 0 to 1, ``confusion`` (7 x 7,
+        truth as rows) and ``labels``. UAR and macro-F1 average over the labels with at least one example.
     """
     if restrict:
         probabilities = _restricted(probabilities, truth)
@@ -60,8 +60,8 @@ def intervals(
         Lower and upper end of each figure, by its name in ``report``.
     """
     guess = (_restricted(probabilities, truth) if restrict else probabilities).argmax(axis=1)
-    ends = interval(lambda rows: list(_scores(guess[rows], truth[rows]).values()), groups)
-    return {name: ends[:, i].tolist() for i, name in enumerate(_scores(guess, truth))}
+    bounds = interval(lambda rows: list(_scores(guess[rows], truth[rows]).values()), groups)
+    return {name: bounds[:, i].tolist() for i, name in enumerate(_scores(guess, truth))}
 
 
 def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence | np.ndarray) -> np.ndarray:
@@ -98,7 +98,18 @@ def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence | np.ndarr
 
 
 def uar(guess: np.ndarray, truth: np.ndarray) -> float:
-    """Unweighted average recall of the labels ``guess`` (n,) over those of ``truth`` (n,), indices into LABELS: 0 to 1."""
+    """Unweighted average recall: the mean recall over the labels that occur.
+
+    Parameters
+    ----------
+    guess, truth : int ndarray of shape (n,)
+        Indices into LABELS.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
     return float(recall_score(truth, guess, labels=np.unique(truth), average="macro"))
 
 
@@ -122,7 +133,23 @@ def _scores(guess: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Expected calibration error of the top label in equal-width bins (Guo et al. 2017): mean |accuracy - confidence|, 0 to 1."""
+    """Expected calibration error (ECE) of the top label: mean ``|accuracy - confidence|`` over ECE_BINS bins of equal width.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, 7)
+    truth : int ndarray of shape (n,)
+        Indices into LABELS.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    References
+    ----------
+    Guo et al. 2017, "On calibration of modern neural networks".
+    """
     return sum(abs(accuracy - confidence) * n for confidence, accuracy, n in reliability(probabilities, truth)) / len(truth)
 
 
@@ -141,7 +168,7 @@ def macro_f1_multilabel(shown: np.ndarray, truth: np.ndarray) -> float:
 
 
 def best_thresholds(scores: np.ndarray, truth: np.ndarray) -> list[float]:
-    """For each label the threshold of its scores (n, 7) with the best F1, of a grid of hundredths; 0.5 where none has the label."""
+    """For each label the threshold of its scores (n, 7) with the best F1, in hundredths; 0.5 where no row has the label."""
     grid = np.arange(1, 100) / 100
     f1 = np.array([f1_score(truth, scores > threshold, average=None, zero_division=0) for threshold in grid])
     best: list[float] = np.where(truth.any(axis=0), grid[f1.argmax(axis=0)], 0.5).tolist()

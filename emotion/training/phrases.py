@@ -17,7 +17,8 @@ SEED = 0
 
 WHO = "I|we|she|he|they|my brother|my neighbour|our teacher|Anna|the two of us".split("|")
 DID = (
-    "answered some emails|bought bread|cleaned the kitchen|walked the dog|paid the phone bill|called the dentist|read a few pages|"
+    "answered some emails|bought bread|cleaned the kitchen|walked the dog|paid the phone bill|called the dentist|"
+    "read a few pages|"
     "cooked rice|went to the office|took the train to town|waited for the tram|had a coffee|watered the plants|ironed two shirts|"
     "listened to the news|parked behind the house|wrote a shopping list|changed the sheets|had a sandwich|went through the mail|"
     "filled in a form|got up at seven|went to bed at eleven|took a shower|had toast for breakfast|drove to the supermarket|"
@@ -32,32 +33,35 @@ WHEN = (
 FACTS = (
     "the shop opens at nine|the train leaves from platform four|the printer is on the second floor|it is half past three|"
     "the keys are on the table|the lecture takes an hour|we live on the third floor|the bus stops at the corner|it is Tuesday|"
-    "the form has two pages|lunch is at one|the next appointment is in May|the car is in the garage|there are six chairs in the room|"
+    "the form has two pages|lunch is at one|the next appointment is in May|the car is in the garage|"
+    "there are six chairs in the room|"
     "the weather is the same as yesterday|the office is closed on Sundays|the course has twelve parts|my desk is by the window"
 ).split("|")
 ORDINARY = (
-    "it was a normal day|just another day|nothing much happened|the day was okay|everything was as usual|so so|it was fine I guess|"
+    "it was a normal day|just another day|nothing much happened|the day was okay|everything was as usual|so so|"
+    "it was fine I guess|"
     "an ordinary week|not much to tell|the usual things|a day like any other|I am doing okay|it was alright|neither good nor bad|"
     "same as always|there is nothing new|we did the usual|a quiet day|it went as planned|business as usual"
 ).split("|")
 
-ABOUT = "||about the news|about the result|about it|with the answer|about my new job|about the trip|with how it went|about this".split(
-    "|"
-)
+ABOUT = (
+    "||about the news|about the result|about it|with the answer|about my new job|about the trip|with how it went|about this"
+).split("|")
 GLAD = "happy|glad|pleased|satisfied|excited|thrilled|proud|comfortable|impressed|relaxed|content|optimistic".split("|")
 DOWN = "sad|angry|upset|worried|afraid|annoyed|disappointed|jealous|nervous|mad|ashamed|bored".split("|")
 GLADDER = "prouder|better|more pleased|more grateful|more excited|more delighted|more relieved|more thrilled|luckier".split("|")
 WORSE = "worse|sadder|angrier|more disappointed|more worried|more ashamed|more annoyed|lonelier|more upset".split("|")
-NOT = "I am not|I'm not|I am not at all|I'm not really|we are not|she is not|he isn't|they aren't|I was not|I wasn't|nobody is".split(
-    "|"
-)
+NOT = (
+    "I am not|I'm not|I am not at all|I'm not really|we are not|she is not|he isn't|they aren't|I was not|I wasn't|nobody is"
+).split("|")
 MILD = (
     "it wasn't too bad|not so bad actually|the film was not terrible|can't complain|no complaints|it could be worse|not half bad|"
     "that is not a bad idea|the food wasn't bad|it was not as bad as I thought|I don't mind it|you did not do badly"
 ).split("|")
 
 GOOD = {
-    "joy": "I got the job|I passed the exam|we won the match|the music was lovely|the party was fun|I feel wonderful|it was a beautiful day|"
+    "joy": "I got the job|I passed the exam|we won the match|the music was lovely|the party was fun|I feel wonderful|"
+    "it was a beautiful day|"
     "my sister had her baby|I enjoy the work|the view was amazing|my birthday was great",
     "love": "I love my flat|I adore my grandchildren|I love the city|I am fond of my colleagues|I love the summer here",
     "gratitude": "I am thankful for the help|the team is wonderful|everybody was kind to me|they welcomed us warmly",
@@ -66,8 +70,10 @@ GOOD = {
     "admiration": "the staff was excellent|the book is brilliant|the actors were fantastic",
 }
 BAD = {
-    "sadness": "I miss my friends|I feel lonely at night|I had to say goodbye|my dog is ill|I cried on the way home|my grandmother is gone",
-    "anger": "the rent is far too high|the waiter was rude|my boss keeps shouting at me|they never listen|the neighbours make noise all night",
+    "sadness": "I miss my friends|I feel lonely at night|I had to say goodbye|my dog is ill|"
+    "I cried on the way home|my grandmother is gone",
+    "anger": "the rent is far too high|the waiter was rude|my boss keeps shouting at me|they never listen|"
+    "the neighbours make noise all night",
     "annoyance": "the traffic drives me mad|the queue was endless|the paperwork is a pain|the train was late again",
     "fear": "I am worried about the money|I am afraid of what comes next|the doctor's call scared me",
     "disappointment": "the ending was a let-down|I expected more|we lost in the end|the room was a disappointment",

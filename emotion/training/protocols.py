@@ -1,6 +1,7 @@
 """The recipes of the bundled models under other protocols than their own: what other projects report, and what is harder.
 
-``python -m emotion.training.protocols speech|text`` trains what each protocol needs, from EMOTION_DATA, and prints a Markdown table.
+``python -m emotion.training.protocols speech|text`` trains what each protocol needs, from EMOTION_DATA, and prints a Markdown
+table.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ ISEAR_RECIPE = dataclasses.replace(text.RECIPE, epochs=6)  # of 3,400 texts each
 
 
 def speech_protocols() -> list[dict[str, Any]]:
-    """RAVDESS clips split at random, which shares the actors; and a committee that has heard no German, on EmoDB."""
+    """RAVDESS clips split at random, which shares the actors; and an ensemble that has heard no German, on EmoDB."""
     examples, encoder = speech.corpus(), speech.pretrained_encoder()
     clips, labels = speech.prepare(examples, speech.VARIANTS, encoder), np.array([e.label for e in examples])
     acted = speech.folds_of(examples) >= 0  # RAVDESS
@@ -77,13 +78,13 @@ def text_protocols() -> list[dict[str, Any]]:
         network = text.fit_network(network, tokenizer, inside, checkpoint, ISEAR_RECIPE, [])
         logits[folds == fold] = text.logits(network, tokenizer, outside)[0]
     figures = metrics.report(softmax(logits), labels, restrict=True)
-    spread = [metrics.report(softmax(logits[folds == f]), labels[folds == f], True)["macro_f1"] for f in range(ISEAR_FOLDS)]
+    of_folds = [metrics.report(softmax(logits[folds == f]), labels[folds == f], True)["macro_f1"] for f in range(ISEAR_FOLDS)]
     return [
         {
             "text": "ISEAR, 5 folds by writer, its five labels",
             "n": figures["n"],
-            "macro-F1 (folds)": f"{figures['macro_f1']:.3f} ({min(spread):.3f}-{max(spread):.3f})",
-            "standard deviation": f"{statistics.pstdev(spread):.3f}",
+            "macro-F1 (folds)": f"{figures['macro_f1']:.3f} ({min(of_folds):.3f}-{max(of_folds):.3f})",
+            "standard deviation": f"{statistics.pstdev(of_folds):.3f}",
             "accuracy": f"{figures['accuracy']:.3f}",
         }
     ]

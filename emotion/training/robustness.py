@@ -1,7 +1,8 @@
-"""What must not decide: another microphone, room or level for the voice; a name, an emoji or the length for a text; a modality that says
-nothing for the fused answer. And sentences whose mood everybody knows.
+"""Robustness, to what must not decide: another microphone, room or level for the voice; a name, an emoji or the length for a
+text; a modality that says nothing for the fused answer. And sentences whose mood everybody knows.
 
-``python -m emotion.training.robustness speech|text|sentences|fusion`` prints a Markdown table; all but sentences need EMOTION_DATA.
+``python -m emotion.training.robustness speech|text|sentences|fusion`` prints a Markdown table; all but sentences need
+EMOTION_DATA.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ REVERBERATION_S, DIRECT_DB = 0.5, 3.0  # to -60 dB; the direct sound over the ta
 QUIETER_DB = 20.0
 
 
-# --- voice: every condition through the networks of the fold that has not heard the speaker -------------------------------------------
+# --- voice: every condition through the networks of the fold that has not heard the speaker ------------------------------
 
 
 def _noisy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -68,7 +69,7 @@ CONDITIONS: dict[str, tuple[Callable[[np.ndarray, np.random.Generator], np.ndarr
 }
 
 
-def check_speech() -> list[dict[str, Any]]:
+def speech_robustness() -> list[dict[str, Any]]:
     """UAR on RAVDESS actors 1-20, out of fold, under each condition; and of each of the two sentences."""
     examples, encoder = speech.corpus(), speech.pretrained_encoder()
     clips, labels = speech.prepare(examples, speech.VARIANTS, encoder), np.array([e.label for e in examples])
@@ -84,9 +85,9 @@ def check_speech() -> list[dict[str, Any]]:
         recordings = (condition(examples[i].item, np.random.default_rng(n)) for n, i in enumerate(tested))
         heard = speech.heard(recordings, encoder, cleaned)
         logits = np.zeros((len(tested), len(LABELS)), np.float32)
-        for fold, committee in members.items():
+        for fold, ensemble in members.items():
             chosen = np.flatnonzero(folds[tested] == fold)
-            logits[chosen] = speech.logits(committee, heard.only(chosen))
+            logits[chosen] = speech.logits(ensemble, heard.only(chosen))
         guess, every = logits.argmax(axis=1), np.ones(len(tested), bool)
         rows.append(voice_row(name, guess, every, before, labels[tested], actors[tested]))
         if before is None:
@@ -103,7 +104,7 @@ def check_speech() -> list[dict[str, Any]]:
 def voice_row(
     name: str, guess: np.ndarray, chosen: np.ndarray, before: np.ndarray | None, labels: np.ndarray, actors: np.ndarray
 ) -> dict[str, Any]:
-    """UAR of the guesses at the ``chosen`` clips, and its difference from that of the guesses ``before`` at all; all of them (n,)."""
+    """UAR of the guesses at the ``chosen`` clips, and its difference from the guesses ``before`` at all; each of them (n,)."""
     everything = np.arange(len(labels))
 
     def uar(rows: np.ndarray) -> float:
@@ -139,7 +140,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 }
 
 
-def check_text() -> list[dict[str, Any]]:
+def text_robustness() -> list[dict[str, Any]]:
     """Share of GoEmotions dev rows (one label) whose reading stays the same under each change, and what the macro-F1 becomes."""
     examples = datasets.load("text", "goemotions", export.data_file("text"), "dev")
     model, labels = emotion.load("bundled").text, np.array([e.label for e in examples])
@@ -181,7 +182,7 @@ SENTENCES: dict[str, tuple[str, float, float]] = {
 }
 
 
-def check_sentences() -> list[dict[str, Any]]:
+def sentences_robustness() -> list[dict[str, Any]]:
     """The mood of each of SENTENCES, and whether it lies where it belongs."""
     model = emotion.load("bundled").text
     probabilities = model.predict(list(SENTENCES))
@@ -207,8 +208,8 @@ NOISES = 100  # noisy inputs of a kind
 CONFLICTS = 1000
 
 
-def check_fusion() -> list[dict[str, Any]]:
-    """UAR of held-out voices beside words that say nothing; how often noise is read at all; readings that contradict each other."""
+def fusion_robustness() -> list[dict[str, Any]]:
+    """UAR of held-out voices beside words that say nothing; how often noise is read; readings that contradict each other."""
     analyzer = emotion.load("bundled")
     shares = tuple(analyzer.weights[name] for name in MODALITIES)
     voices, said = fusion.voices_alone(*fusion.out_of_fold_voices()), fusion.empty_words(analyzer)
@@ -257,13 +258,13 @@ def _ways(figures: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _heard_at_most(voices: fusion.Pairs, said: list[tuple[np.ndarray, float]], shares: tuple[float, ...]) -> float:
-    """The highest reliability, in twentieths, with which no sentence takes more than MAX_LOSS from the voices of half of the actors."""
+    """The highest reliability, in twentieths, with which no sentence takes more than MAX_LOSS from half of the actors' voices."""
     actors = np.unique(voices.groups)
     half = voices.only(np.isin(voices.groups, actors[: len(actors) // 2]))
-    tried = (i / fusion.STEP for i in range(fusion.STEP + 1))
+    reliabilities = (i / fusion.STEP for i in range(fusion.STEP + 1))
     return max(
         reliability
-        for reliability in tried
+        for reliability in reliabilities
         if all(fusion.taken_from(half, {"": (p, reliability)}, shares)[""] <= fusion.MAX_LOSS for p, _ in said)
     )
 
@@ -285,14 +286,14 @@ def _conflicts(weights: dict[str, float], pairs: fusion.Pairs) -> list[dict[str,
             fuse({MODALITIES[m]: Reading(pairs.probabilities[i, m], float(pairs.reliability[i, m])) for i, m in pair}, weights)
             for pair in zip(zip(glad, itertools.repeat(one)), zip(down, itertools.repeat(other)), strict=False)
         ]
-        felt = np.array([f.mood for f in fused])
+        felt, mixed = np.array([f.mood for f in fused]), np.mean([f.mixed for f in fused])
         outer = np.sort(moods(np.stack([pairs.probabilities[glad, one], pairs.probabilities[down, other]], axis=1)), axis=1)
         between = ((felt >= outer[:, 0] - 1e-9) & (felt <= outer[:, 1] + 1e-9)).mean()
         rows.append(
             {
                 "what": f"happy {MODALITIES[one]}, sad or angry {MODALITIES[other]}",
                 "n": CONFLICTS,
-                "result": f"{np.mean([f.mixed for f in fused]):.1%} mixed, {between:.0%} between, median mood {np.median(felt):.2f}",
+                "result": f"{mixed:.1%} mixed, {between:.0%} between, median mood {np.median(felt):.2f}",
             }
         )
     return rows
@@ -305,7 +306,12 @@ def share(count: int, n: int) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    tables = {"speech": check_speech, "text": check_text, "sentences": check_sentences, "fusion": check_fusion}
+    tables = {
+        "speech": speech_robustness,
+        "text": text_robustness,
+        "sentences": sentences_robustness,
+        "fusion": fusion_robustness,
+    }
     return run(__doc__, tables, argv)
 
 

@@ -40,52 +40,56 @@ from emotion.training.datasets import Example, ravdess_clip
 
 log = logging.getLogger(__name__)
 
-# 1,300 clips of 2.5 s at 0.1 G multiply-adds, three passes each: 0.4 T multiply-adds and 5 s of one core an epoch; 0.5 s for a network
-# over the encoder's states.
+# 1,300 clips of 2.5 s at 0.1 G multiply-adds, three passes each: 0.4 T multiply-adds and 5 s of one core an epoch; 0.5 s for
+# a network over the encoder's states.
 RECIPE = training_loop.Recipe(epochs=40, batch_size=32, learning_rate=2e-3, weight_decay=0.05, label_smoothing=0.05, ema=0.995)
 FOLDS = 5
-ENCODED = 4  # members of the committee that read the encoder's states; they differ in their seeds alone
-MIX = 0.5  # share of their batches with mixed pairs
-VARIANTS = 6  # altered copies of each training clip, made once; masking, mixing and cutting then differ in every epoch
-CLEAN = 0.45  # share of draws in which a clip comes unaltered
+ENCODED = 4  # members of the ensemble that read the encoder's states; they differ in their seeds alone
+MIXUP = 0.5  # share of their batches with mixup
+VARIANTS = 6  # augmented copies of each training clip, made once; masking, mixup and cutting then differ in every epoch
+CLEAN = 0.45  # share of draws in which a clip comes as it was recorded
 CROP = 200  # frames, 4 s
-CACHE_VERSION = 4  # raise it when features or alterations change
+CACHE_VERSION = 4  # raise it when features or augmentation change
 
 
 CARD = export.Card(
     title="Voice: seven emotions from how something is said",
     licence="cc-by-nc-sa-4.0",
     about="""
-A committee of five small networks (1.6 M parameters with their encoder) whose logits are averaged. One is convolutional, with four
-attention heads, over 64 log-mel bands, 20 MFCC, 12 chroma, 7 spectral contrasts, zero-crossing rate, F0, voicing and level, 50 times a
-second. The other four, alike but for their seeds, have attention over the states of a speaker encoder: the lower two LSTM layers of
-the one that the package Resemblyzer 0.1.4 carries (Wan et al. 2018; trained on LibriSpeech and VoxCeleb to tell speakers apart), left as
-they are. Every recording is brought to one level and cut to its voice; for the first network each mel band is taken relative to its
-mean. Trained class-balanced, with altered copies (speed, pitch, room, band, noise, clipping), masking or mixing. When a recording is
-read, steady noise less than 25 dB under it is first taken out (Wiener's gain by the decision-directed estimate, Ephraim & Malah 1984).
+An ensemble of five small networks (1.6 M parameters with their encoder) whose logits are averaged. One is convolutional, with
+four attention heads, over 64 log-mel bands, 20 MFCC, 12 chroma, 7 spectral contrasts, zero-crossing rate, F0, voicing and
+level, 50 times a second. The other four, alike but for their seeds, have attention over the states of a speaker encoder: the
+lower two LSTM layers of the one that the package Resemblyzer 0.1.4 carries (Wan et al. 2018; trained on LibriSpeech and
+VoxCeleb to tell speakers apart), left as they are. Every recording is brought to one level and cut to its voice; for the first
+network each mel band is taken relative to its mean. Trained class-balanced, with augmentation (speed, pitch, room, band, noise,
+clipping), masking or mixup. When a recording is read, steady noise less than 25 dB under it is first taken out (Wiener's gain
+by the decision-directed estimate, Ephraim & Malah 1984).
 
-No speaker is on both sides of a fold, and no fold chooses an epoch. Settings were compared on actors 17-20 (the convolutional network;
-actors 5-16 and EmoDB in training) and on actors 13-20 (the others; actors 1-12 and EmoDB in training), so the last two folds have been
-seen by whoever chose them; that the encoder's second layer says most was seen on all folds. On actors 13-20 (n = 480, intervals over
-the eight actors; `python -m emotion.training.ablations speech`) one network over the encoder's second layer has UAR 0.709 (0.657-0.760).
-Beside it, pair by pair: the committee -0.004 (-0.021 to +0.009; over all folds it is ahead, 0.751 for 0.736), the first layer's states
-too -0.037 (-0.080 to -0.002), unaltered clips alone -0.060 (-0.086 to -0.034), calm as a class of its own -0.004 (-0.031 to +0.022); a
-support vector machine on the mean and spread of the first, second and third layer's states -0.243, -0.026 and -0.123. Taking out
-noise was chosen on the same actors, EmoDB also looked at; out of fold, white noise 10 dB under the voice takes 0.067 of the UAR with the
-noise left in and 0.038 with it taken out (`python -m emotion.training.robustness speech`).
+No speaker is on both sides of a fold, and no fold chooses an epoch. Settings were compared on actors 17-20 (the convolutional
+network; actors 5-16 and EmoDB in training) and on actors 13-20 (the others; actors 1-12 and EmoDB in training), so the last two
+folds have been seen by whoever chose them; that the encoder's second layer says most was seen on all folds. On actors 13-20
+(n = 480, intervals over the eight actors; `python -m emotion.training.ablations speech`) one network over the encoder's second
+layer has UAR 0.709 (0.657-0.760). Beside it, pair by pair: the ensemble -0.004 (-0.021 to +0.009; over all folds it is ahead,
+0.751 for 0.736), the first layer's states too -0.037 (-0.080 to -0.002), no augmentation -0.060 (-0.086 to -0.034), calm as a
+class of its own -0.004 (-0.031 to +0.022); a support vector machine on the mean and standard deviation of the first, second and
+third layer's states -0.243, -0.026 and -0.123. Taking out noise was chosen on the same actors, EmoDB also looked at; out of
+fold, white noise 10 dB under the voice takes 0.067 of the UAR with the noise left in and 0.038 with it taken out
+(`python -m emotion.training.robustness speech`).
 
-Other protocols, the same recipe (`python -m emotion.training.protocols speech`): RAVDESS clips split 80/20 at random before anything is
-altered, which shares the actors and is there only to compare with those who report it, UAR 0.894 (0.856-0.927; n = 256). Trained on
-RAVDESS alone and tested on EmoDB, German: UAR 0.591 (0.505-0.655) over its six labels (n = 350), 0.451 (0.363-0.521) with all seven to
-choose from, 0.630 (0.564-0.681) over angry, happy, neutral and sad (n = 266). Other architectures and other conditions stand in docs/evaluation.md.""",
+Other protocols, the same recipe (`python -m emotion.training.protocols speech`): RAVDESS clips split 80/20 at random before any
+augmentation, which shares the actors and is there only to compare with those who report it, UAR 0.894 (0.856-0.927; n = 256).
+Trained on RAVDESS alone and tested on EmoDB, German: UAR 0.591 (0.505-0.655) over its six labels (n = 350), 0.451 (0.363-0.521)
+with all seven to choose from, 0.630 (0.564-0.681) over angry, happy, neutral and sad (n = 266). Other architectures and other
+conditions stand in docs/evaluation.md.""",
     data="""
-RAVDESS speech, actors 1-20 (Livingstone & Russo 2018), calm counted as neutral; EmoDB, 8 speakers (Burkhardt et al. 2005), without
-boredom. Cross-validation trains on the other 16 actors and EmoDB and tests on 4 actors, fold = (actor - 1) // 4; the shipped weights
-are trained on all of them by the same recipe.""",
+RAVDESS speech, actors 1-20 (Livingstone & Russo 2018), calm counted as neutral; EmoDB, 8 speakers (Burkhardt et al. 2005),
+without boredom. Cross-validation trains on the other 16 actors and EmoDB and tests on 4 actors, fold = (actor - 1) // 4; the
+shipped weights are trained on all of them by the same recipe.""",
     limits="""
-Actors speak two sentences with emotion on purpose; everyday voices are far less clear. North American English and German only. Two
-people in one recording are read as one voice. It says how a voice sounds, not what somebody feels.""",
-    licences="RAVDESS is CC BY-NC-SA 4.0 and EmoDB free for research, so these weights are non-commercial. The encoder is Apache-2.0.",
+Actors speak two sentences with emotion on purpose; everyday voices are far less clear. North American English and German only.
+Two people in one recording are read as one voice. It says how a voice sounds, not what somebody feels.""",
+    licences="""
+RAVDESS is CC BY-NC-SA 4.0 and EmoDB free for research, so these weights are non-commercial. The encoder is Apache-2.0.""",
     command="pip install --no-deps resemblyzer==0.1.4 && python -m emotion train speech",
 )
 
@@ -173,7 +177,7 @@ def pretrained_weights() -> dict[str, Tensor]:
 
 
 def _out_of_fold(raw: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Calibrated probabilities (n, 7) of each fold, by the temperature that the other folds give: none of it was fitted on itself."""
+    """Calibrated probabilities (n, 7) of each fold, by the temperature of the other folds: none was fitted on itself."""
     result = np.zeros_like(raw)
     for fold in range(FOLDS):
         others = (folds >= 0) & (folds != fold)
@@ -184,8 +188,12 @@ def _out_of_fold(raw: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.n
 def _notes(stored: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> str:
     uars = [metrics.report(stored[folds == fold], labels[folds == fold])["uar"] for fold in range(FOLDS)]
     felt = {name: np.median(moods(stored[(folds >= 0) & (labels == i)])) for i, name in enumerate(LABELS)}
-    spread = f"UAR of the folds {', '.join(f'{u:.3f}' for u in uars)}; mean {np.mean(uars):.3f}, standard deviation {np.std(uars):.3f}."
-    return f"{spread} Median mood, out of fold: " + ", ".join(f"{name} {value:.2f}" for name, value in felt.items()) + "."
+    of_folds = f"UAR of the folds {', '.join(f'{u:.3f}' for u in uars)}; mean {np.mean(uars):.3f}"
+    return (
+        f"{of_folds}, standard deviation {np.std(uars):.3f}. Median mood, out of fold: "
+        + ", ".join(f"{name} {value:.2f}" for name, value in felt.items())
+        + "."
+    )
 
 
 def corpus() -> list[Example]:
@@ -203,7 +211,7 @@ def fold_of(example: Example) -> int:
     return (clip["actor"] - 1) // 4 if clip else -1
 
 
-def alter(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def augment(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The same words as another speaker, microphone or room might have given them: speed, pitch, room, band, noise, clipping."""
     import librosa
     import soxr
@@ -236,7 +244,7 @@ def _in_room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Clips:
-    """Of each clip, the clip itself and its altered copies: features (t, 107), and the encoder's states (t/4, 256)."""
+    """Of each clip, the clip itself and its augmented copies: features (t, 107), and the encoder's states (t/4, 256)."""
 
     frames: list[list[Tensor]]
     states: list[list[Tensor]]
@@ -260,7 +268,7 @@ def prepare(examples: list[Example[np.ndarray]], variants: int, encoder: nn.Modu
         frames, states = [], []
         for number, example in enumerate(examples):
             rng = np.random.default_rng([seed, number])
-            copies = [example.item, *(alter(example.item, rng) for _ in range(variants))]
+            copies = [example.item, *(augment(example.item, rng) for _ in range(variants))]
             voices = [prosody.measure(copy) for copy in copies]
             frames.append([features(copy, banks, voice).half() for copy, voice in zip(copies, voices, strict=True)])
             with torch.inference_mode():
@@ -293,7 +301,7 @@ def fit_members(
     start: SpeechNetwork | None = None,
     dataset: str | None = None,
 ) -> list[nn.Module]:
-    """Train the committee, a new one or from ``start``: the spectral network, then those over the encoder's states.
+    """Train the ensemble, a new one or from ``start``: the spectral network, then those over the encoder's states.
 
     ``name``, with "{}" for the member, names their checkpoints, together with the ``dataset``'s fingerprint.
     """
@@ -312,7 +320,7 @@ def fit_members(
 
 
 def standardised(network: training_loop.Network, clips: list[list[Tensor]]) -> training_loop.Network:
-    """``network`` with the mean and the spread of the features of unaltered clips in its buffers ``mean`` and ``scale``."""
+    """``network`` with mean and standard deviation of the recorded clips' features in its buffers ``mean`` and ``scale``."""
     frames = torch.cat([clip[0] for clip in clips])
     network.get_buffer("mean").copy_(frames.mean(dim=0))
     network.get_buffer("scale").copy_(frames.std(dim=0).clamp(min=1e-3))
@@ -337,14 +345,17 @@ def fit_frames(
 def fit_states(
     network: EncodedNetwork, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: training_loop.Recipe
 ) -> EncodedNetwork:
-    """Train a network that takes the encoder's states (n, t/4, 256) and lengths (n,); half of the batches mixed (Zhang et al. 2018)."""
+    """Train a network that takes the encoder's states (n, t/4, 256) and lengths (n,); mixup in a share of the batches.
+
+    Mixup: Zhang et al. 2018.
+    """
     targets = training_loop.one_hot(labels, network.classes)
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         for rows in _shuffled(len(clips), recipe.batch_size, rng):
             x, lengths = stack([_cut(_drawn(clips[i], rng), CROP // STRIDE, rng) for i in rows])
             wanted = targets[torch.as_tensor(rows)]
-            if rng.random() < MIX:
+            if rng.random() < MIXUP:
                 share, other = rng.beta(0.4, 0.4), torch.as_tensor(rng.permutation(len(rows)))
                 x, wanted = share * x + (1 - share) * x[other], share * wanted + (1 - share) * wanted[other]
                 lengths = torch.maximum(lengths, lengths[other])
@@ -365,19 +376,19 @@ def stack(clips: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _drawn(copies: list[Tensor], rng: np.random.Generator) -> Tensor:
-    """The clip itself, the first of its copies, or one of the altered ones."""
+    """The clip itself, the first of its copies, or an augmented one."""
     return copies[0] if len(copies) == 1 or rng.random() < CLEAN else copies[rng.integers(1, len(copies))]
 
 
 def _cut(clip: Tensor, length: int, rng: np.random.Generator) -> Tensor:
-    """A random stretch of at most ``length`` rows, and at least four fifths of a shorter clip."""
+    """A random segment of at most ``length`` rows, and at least four fifths of a shorter clip."""
     length = min(length, int(len(clip) * rng.uniform(0.8, 1.0)))
     start = rng.integers(len(clip) - length + 1)
     return clip[start : start + length]
 
 
 def mask(x: Tensor, lengths: Tensor, mean: Tensor, rng: np.random.Generator) -> Tensor:
-    """Hide random mel bands and moments (SpecAugment, Park et al. 2019) and now and then all other features, behind their mean."""
+    """Mask random mel bands and moments (SpecAugment, Park et al. 2019) and now and then all other features, by their mean."""
     for clip, length in zip(x, lengths.tolist(), strict=True):
         for _ in range(2):
             width = rng.integers(0, 13)
@@ -393,9 +404,10 @@ def mask(x: Tensor, lengths: Tensor, mean: Tensor, rng: np.random.Generator) -> 
 
 @torch.inference_mode()
 def logits(members: list[nn.Module], clips: Clips) -> np.ndarray:
-    """The committee's logits (n, 7) of the unaltered clips, one by one and in windows, as the product reads them.
+    """The ensemble's logits (n, 7) of the clips as recorded, one by one and in windows, as the product reads them.
 
-    Steady noise is in them or not as the clips were made: ``heard`` takes it out, ``prepare`` does not. No clip of RAVDESS has any.
+    Steady noise is in them or not as the clips were made: ``heard`` takes it out, ``prepare`` does not. No clip of RAVDESS has
+    any.
     """
     spectral, *others = members
     rows = []

@@ -33,7 +33,7 @@ RECIPE = training_loop.Recipe(
 HEAD_RATE = 1e-3  # of the new layers beside RECIPE's rate of the pretrained encoder
 BALANCE = 0.3  # exponent of the class weights
 POLARITY_SHARE = 0.3  # of the loss of rated valence
-HIDDEN = 0.12  # share of word pieces that are hidden in training: no single word may carry the answer
+MASKED = 0.12  # share of word pieces that are masked in training: no single word may carry the answer
 WHOLLY = 1.25  # points from the middle of the scale of 1 to 5 at which a rated sentence is wholly good or bad
 POLARITIES = tuple(
     [LABELS.index(name) for name in group] for group in (("angry", "disgust", "fear", "sad"), ("neutral", "surprise"), ("happy",))
@@ -56,33 +56,36 @@ CARD = export.Card(
     title="Text: seven emotions from one utterance",
     licence="other",
     about="""
-all-MiniLM-L6-v2 (Wang et al. 2020), 6 layers of width 384, its vocabulary cut to 12,800 entries, with a mean over the tokens and two
-new layers: 15.6 M parameters, 10.6 M multiply-adds a token. Fine-tuned on single utterances, half of the time without punctuation and
-always in lower case without emoji. A row with several emotions counts for each in equal parts; names
-are drawn at random. A second layer learns the 28 emotions of GoEmotions beside it, and sentences of rated valence teach how good, bad
-or plain a sentence is. 7,000 sentences put together from parts teach plain reports of a day, negation and mixed feelings
-(`emotion/training/phrases.py`); with them 20 of the 22 sentences of `python -m emotion.training.robustness sentences`, none of which is
-among them, have a mood where it belongs. A tenth, chosen by a hash (of the row, the ISEAR writer, the MELD dialogue), is held out for the calibration.
+all-MiniLM-L6-v2 (Wang et al. 2020), 6 layers of width 384, its vocabulary cut to 12,800 entries, with a mean over the tokens
+and two new layers: 15.6 M parameters, 10.6 M multiply-adds a token. Fine-tuned on single utterances, half of the time without
+punctuation and always in lower case without emoji. A row with several emotions counts for each in equal parts; names are drawn
+at random. A second layer learns the 28 emotions of GoEmotions beside it, and sentences of rated valence teach how good, bad or
+plain a sentence is. 7,000 sentences put together from parts teach plain reports of a day, negation and mixed feelings
+(`emotion/training/phrases.py`); with them 20 of the 22 sentences of `python -m emotion.training.robustness sentences`, none of
+which is among them, have a mood where it belongs. A tenth, chosen by a hash (of the row, the ISEAR writer, the MELD dialogue),
+is held out for the calibration.
 
 ISEAR by five folds of its writers, the same network fine-tuned on the other writers' situations alone
 (`python -m emotion.training.protocols text`): macro-F1 0.773 over its five labels (folds 0.764 to 0.780, n = 4,615).
 
-The targets of 0.64 on GoEmotions dev and 0.60 on MELD dev were not reached. Tried and left out (`python -m emotion.training.ablations text`;
-differences from the shipped run, paired, in macro-F1 on the held-out tenth, which has 0.628): the mean weights of three runs, +0.003
-(-0.006 to +0.012); the mean of their logits, +0.011 (+0.002 to +0.020), which would take three times the room and time and is at 0.630 on
-GoEmotions dev and 0.530 on MELD dev no nearer to either target; offsets of the labels fitted on the held-out tenth, 0.626 and 0.524 there.
+The targets of 0.64 on GoEmotions dev and 0.60 on MELD dev were not reached. Ablations that were left out
+(`python -m emotion.training.ablations text`; differences from the shipped run, paired, in macro-F1 on the held-out tenth, which
+has 0.628): the mean weights of three runs, +0.003 (-0.006 to +0.012); the mean of their logits, +0.011 (+0.002 to +0.020),
+which would take three times the room and time and is at 0.630 on GoEmotions dev and 0.530 on MELD dev no nearer to either
+target; offsets of the labels fitted on the held-out tenth, 0.626 and 0.524 there.
 
-The temperature is the one that leaves the smallest calibration error in whichever of GoEmotions, MELD and ISEAR it fits worst, on their
-held-out rows: 0.039, 0.040 and 0.039. One fitted on all of these together (0.986) follows GoEmotions, three quarters of them: 0.022 on its
-dev, but 0.084 on MELD's (`python -m emotion.training.ablations calibration`). As that was seen before the rule was changed, the calibration
-errors on dev are less independent than the other figures; those of the held-out tenth are of the rows that the temperature was fitted on.""",
+The temperature is the one that leaves the smallest calibration error in whichever of GoEmotions, MELD and ISEAR it fits worst,
+on their held-out rows: 0.039, 0.040 and 0.039. One fitted on all of these together (0.986) follows GoEmotions, three quarters
+of them: 0.022 on its dev, but 0.084 on MELD's (`python -m emotion.training.ablations calibration`). As that was seen before the
+rule was changed, the calibration errors on dev are less independent than the other figures; those of the held-out tenth are of
+the rows that the temperature was fitted on.""",
     data="""
 GoEmotions train (Demszky et al. 2020, Reddit comments, 27 emotions grouped as in the paper), MELD train (Poria et al. 2019, TV
-dialogue), ISEAR, 85 % of the writers (Scherer & Wallbott 1994, self-reports), EmoBank train (Buechel & Hahn 2017, sentences from
-news, fiction, letters and blogs with their valence), and the project's own 7,000 sentences from templates.""",
+dialogue), ISEAR, 85 % of the writers (Scherer & Wallbott 1994, self-reports), EmoBank train (Buechel & Hahn 2017, sentences
+from news, fiction, letters and blogs with their valence), and the project's own 7,000 sentences from templates.""",
     limits="""
-English only. One utterance without its context: irony, and what was said before, are lost. Reddit, sitcoms and questionnaires are not
-how everybody speaks. Fear and disgust are rare in the data.""",
+English only. One utterance without its context: irony, and what was said before, are lost. Reddit, sitcoms and questionnaires
+are not how everybody speaks. Fear and disgust are rare in the data.""",
     licences="""
 The starting weights are Apache-2.0; GoEmotions is CC BY 4.0, MELD GPL 3.0, EmoBank CC BY-SA 4.0, ISEAR for research use.""",
     command="python -m emotion train text",
@@ -157,10 +160,12 @@ def _notes(out: Path, temperature: float | None) -> str:
     rows = list(datasets.goemotions_rows(datasets.Source(folder), "dev"))
     rated = datasets.load("text", "emobank", folder, "dev")
     command = "`python -m emotion evaluate text --dataset {} PATH --split dev --source bundled`"
-    return f"""GoEmotions dev, all {len(rows):,} rows, several labels allowed: macro-F1 {export.with_interval(*evaluation.multilabel(model, rows))}
-({command.format("goemotions")}); the second layer reads 28 emotions, of which each label takes its own, and its thresholds were chosen
-on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank correlation of mood and rated valence
-{export.with_interval(*evaluation.rank_correlation(moods(evaluation.predict(model, rated)), rated))} ({command.format("emobank")})."""
+    several = export.with_interval(*evaluation.multilabel(model, rows))
+    ranks = export.with_interval(*evaluation.rank_correlation(moods(evaluation.predict(model, rated)), rated))
+    return f"""GoEmotions dev, all {len(rows):,} rows, several labels allowed: macro-F1 {several}
+({command.format("goemotions")}); the second layer reads 28 emotions, of which each label takes its own, and its thresholds were
+chosen on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank correlation of mood and rated valence
+{ranks} ({command.format("emobank")})."""
 
 
 def begun(examples: list[Example], layers: int = LAYERS) -> tuple[TextNetwork, Tokenizer]:
@@ -178,7 +183,7 @@ def starting_point() -> tuple[dict[str, torch.Tensor], Tokenizer]:
 
 
 def prune(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tokenizer, list[int]]:
-    """A tokenizer of VOCABULARY entries and the ids that they had before: special tokens, single characters, COMMON, most seen."""
+    """A tokenizer of VOCABULARY entries and their ids before: special tokens, single characters, COMMON, most seen."""
     spec = json.loads(tokenizer.to_str())
     vocabulary = spec["model"]["vocab"]
     words = [word for word, _ in sorted(vocabulary.items(), key=lambda item: item[1]) if not word.startswith("[unused")]
@@ -234,18 +239,18 @@ def vary(text: str, rng: np.random.Generator) -> str:
     return text
 
 
-def hide(row: list[int], hidden: int, rng: np.random.Generator) -> list[int]:
-    """Token ids with some of them, but for the first and the last, replaced by ``hidden``."""
-    drawn = rng.random(len(row)) < HIDDEN
-    return [row[0], *(hidden if hide else token for token, hide in zip(row[1:-1], drawn[1:-1], strict=True)), row[-1]]
+def mask(row: list[int], token: int, rng: np.random.Generator) -> list[int]:
+    """Token ids with some of them, but for the first and the last, replaced by ``token``."""
+    drawn = rng.random(len(row)) < MASKED
+    return [row[0], *(token if masked else kept for kept, masked in zip(row[1:-1], drawn[1:-1], strict=True)), row[-1]]
 
 
 @dataclass(frozen=True)
 class Targets:
     """What each text should be read as, nothing where it is not known.
 
-    ``labels`` (n, 7), even shares of all labels of a row; ``emotions`` (n, 28), 1 for each that a row was given; ``polarity`` (n, 3),
-    how bad, plain or good the rated valence is.
+    ``labels`` (n, 7), even shares of all labels of a row; ``emotions`` (n, 28), 1 for each that a row was given; ``polarity`` (n,
+    3), how bad, plain or good the rated valence is.
     """
 
     labels: torch.Tensor
@@ -305,13 +310,16 @@ def fit_network(
     recipe: training_loop.Recipe,
     watch: list[Example],
 ) -> training_loop.Network:
-    """Fine-tune a network with an ``encoder`` and the heads ``label`` and ``emotions``; the macro-F1 on ``watch`` is logged after each epoch and chooses nothing."""
-    wanted, hidden = Targets.of(examples), tokenizer.token_to_id("[MASK]")
-    assert hidden is not None
+    """Fine-tune a network with an ``encoder`` and the heads ``label`` and ``emotions``.
+
+    The macro-F1 on ``watch`` is logged after each epoch and chooses nothing.
+    """
+    wanted, masked = Targets.of(examples), tokenizer.token_to_id("[MASK]")
+    assert masked is not None
     truth = np.array([e.label for e in watch])
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
-        rows = [hide(encode(tokenizer, vary(e.item, rng))[0], hidden, rng) for e in examples]
+        rows = [mask(encode(tokenizer, vary(e.item, rng))[0], masked, rng) for e in examples]
         for chosen in alike(rows, recipe.batch_size, rng):
             yield pad([rows[i] for i in chosen]), wanted.only(chosen)
 
@@ -348,7 +356,7 @@ def alike(rows: list[list[int]], size: int, rng: np.random.Generator) -> Iterato
 
 @torch.inference_mode()
 def logits(network: nn.Module, tokenizer: Tokenizer, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Of the labels (n, 7) and of the emotions (n, 28), of the first stretch of each text."""
+    """Of the labels (n, 7) and of the emotions (n, 28), of the first segment of each text."""
     rows = [encode(tokenizer, text)[0] for text in texts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     labels, emotions = np.empty((len(rows), len(LABELS)), np.float32), np.empty((len(rows), EMOTIONS), np.float32)

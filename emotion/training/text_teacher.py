@@ -177,7 +177,7 @@ def fit(
 
     def batches(number: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         drawn = rng.choice(len(examples), SLICE * recipe.batch_size, p=odds)
-        rows = [text.hide(encode(tokenizer, text.vary(examples[i].item, rng))[0], hidden, rng) for i in drawn]
+        rows = [text.mask(encode(tokenizer, text.vary(examples[i].item, rng))[0], hidden, rng) for i in drawn]
         for batch in text.alike(rows, recipe.batch_size, rng):
             yield pad([rows[i] for i in batch]), wanted.only(drawn[batch])
 

@@ -94,7 +94,7 @@ def fit(
 
 
 def balanced_loss(labels: np.ndarray, power: float, smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """Cross-entropy of logits (n, 7) against target probabilities (n, 7), a row weighing as its target does by balanced_weights."""
+    """Cross-entropy of logits (n, 7) against target probabilities (n, 7); a row weighs as its target by balanced_weights."""
     weights = torch.as_tensor(balanced_weights(labels, power), dtype=torch.float32)
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:

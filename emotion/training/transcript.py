@@ -2,8 +2,9 @@
 
     python -m emotion.training.transcript PATH_TO_RAVDESS     # prints the figures of emotion/models/transcript/README.md
 
-RAVDESS's actors 1 to 10 and EmoDB's first four speakers chose the constants of ``emotion.transcript.moonshine``; the others report, and
-nEMO, of which a sample was looked at and which chose nothing. EmoDB and nEMO are read where emodb.zip and nemo.zip lie beside RAVDESS.
+RAVDESS's actors 1 to 10 and EmoDB's first four speakers chose the constants of ``emotion.transcript.moonshine``; the others
+report, and nEMO, of which a sample was looked at and which chose nothing. EmoDB and nEMO are read where emodb.zip and nemo.zip
+lie beside RAVDESS.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from emotion.transcript.moonshine import LEAST_WORDS, words_of
 EMOTIONS = "neutral calm happy sad angry fearful disgust surprised".split()
 SENTENCES = {1: "kids are talking by the door", 2: "dogs are sitting by the door"}
 CHOOSING_ACTORS, CHOOSING_SPEAKERS = range(1, 11), ("03", "08", "09", "10")  # of RAVDESS and of EmoDB
-THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)  # of the agreement of two hearings, that were tried
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)  # of the agreement of two hearings, to choose from
 BINS = 5
 
 
@@ -160,8 +161,8 @@ def _attempt(clip: Clip) -> Attempt:
 
 
 def summary(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Word error rate over all words and of the speakers, share of clips without a single error, how many were left without words,
-    and the seconds of the processor for a second of sound. ``interval``: ``metrics.interval`` over the speakers."""
+    """Word error rate over all words and of the speakers, share of clips without a single error, how many were left without
+    words, and the seconds of the processor for a second of sound. ``interval``: ``metrics.interval`` over the speakers."""
     errors, said = np.array([(a.errors, a.said) for a in attempts]).T
     speakers = np.array([a.speaker for a in attempts])
 
@@ -191,7 +192,7 @@ def _rate(attempts: Sequence[Attempt]) -> float:
 
 
 def reliability(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Confidence against accuracy of the clips with words: in bins of equal size, by correlation, and as mean absolute gap of the bins."""
+    """Confidence against accuracy of the clips with words: in bins of equal size, by correlation, and as the bins' mean gap."""
     heard = [a for a in attempts if a.transcript.text]
     if not heard:
         return {}
@@ -210,16 +211,16 @@ def reliability(attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 
 def refusals(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Share of clips that are taken for another language, with its interval over the speakers, and what other thresholds would do."""
+    """Share of clips that are taken for another language, its interval over the speakers, and that of other thresholds."""
     foreign = np.array([a.transcript.foreign for a in attempts])
-    spread = metrics.interval(lambda rows: foreign[rows].mean(), [a.speaker for a in attempts])
-    tried = {threshold: float(np.mean([_refused(a.transcript, threshold) for a in attempts])) for threshold in THRESHOLDS}
+    bounds = metrics.interval(lambda rows: foreign[rows].mean(), [a.speaker for a in attempts])
+    shares = {threshold: float(np.mean([_refused(a.transcript, threshold) for a in attempts])) for threshold in THRESHOLDS}
     return {
         "n": len(attempts),
         "share": round(float(foreign.mean()), 3),
-        "interval": spread.round(3).tolist(),
+        "interval": bounds.round(3).tolist(),
         "no words at all": sum(not a.transcript.text and not a.transcript.foreign for a in attempts),
-        "share by threshold": {str(threshold): round(share, 3) for threshold, share in tried.items()},
+        "share by threshold": {str(threshold): round(share, 3) for threshold, share in shares.items()},
     }
 
 

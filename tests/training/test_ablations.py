@@ -1,4 +1,4 @@
-"""What was tried and left out: its parts by hand, and each table from a handful of examples."""
+"""Ablations: its parts by hand, and each table from a handful of examples."""
 
 from dataclasses import replace
 
@@ -84,7 +84,7 @@ def test_table_of_the_voice(monkeypatch):
     monkeypatch.setattr(speech, "prepare", lambda *_: speech.Clips(frames, states))
     monkeypatch.setattr(ablations.EncoderLayers, "pretrained", lambda: None)
     monkeypatch.setattr(speech, "RECIPE", replace(speech.RECIPE, epochs=1, batch_size=28))
-    rows = ablations.tried_speech()
+    rows = ablations.speech_ablations()
     assert len(rows) == 8 and {row["n"] for row in rows} == {56} and "ships" in rows[1]["voice"]  # actors 13-20
     one = float(rows[0]["UAR"].split(" (")[0])
     figures, gained = zip(*((float(x) for x in row["UAR"].split(" (")[0].split(", ")) for row in rows[1:]), strict=True)
@@ -102,7 +102,7 @@ def test_table_of_the_text(monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda *_: examples)
     monkeypatch.setattr(text, "begun", lambda examples: (text.TextNetwork(model.tokenizer.get_vocab_size()), model.tokenizer))
     monkeypatch.setattr(text, "RECIPE", replace(text.RECIPE, epochs=1, batch_size=2))
-    rows = ablations.tried_text()
+    rows = ablations.text_ablations()
     assert [list(row) for row in rows] == [["text", *ablations.COLUMNS]] * 6 and "shipped" in rows[0]["text"]
     held, *dev = ablations.COLUMNS
     assert rows[0][held].startswith("1.000 (") and rows[-1][held] == "" and rows[-1][dev[0]].startswith("1.000, +0.000 (")
@@ -117,7 +117,7 @@ def test_table_of_the_calibration(monkeypatch):
     monkeypatch.setattr(text, "examples_of", lambda folder: ([], held))
     monkeypatch.setattr(datasets, "load", lambda *_: held[:60])
     monkeypatch.setattr(text.TextRecogniser, "logits", lambda self, texts: np.array([sure[t] for t in texts]))
-    shipped, together = ablations.tried_calibration()
+    shipped, together = ablations.calibration_ablations()
     names = [f"{name}, held out" for name in ("goemotions", "isear", "meld")] + ["goemotions, dev", "meld, dev"]
     assert list(shipped) == list(together) == ["temperature", *names] and "shipped" in shipped["temperature"]
     temperature = float(together["temperature"].split(",")[0])
@@ -130,8 +130,7 @@ def test_table_of_the_mood(monkeypatch):
     rated = {"wow what a surprise": 4.0, "the meeting starts at ten": 3.0, "i am so happy": 4.8, "he died and i am alone": 1.2}
     examples = [Example(words, words, -1, words, valence=value) for words, value in rated.items()]
     monkeypatch.setattr(text, "examples_of", lambda folder: ([], [*examples, Example("a", "a", 1, "a")]))
-    monkeypatch.setattr(metrics, "RESAMPLES", 20)
-    rows = ablations.tried_mood()
+    rows = ablations.mood_ablations()
     assert [row["valence of surprise"] for row in rows] == ["0 (shipped)", "-0.4", "-0.2", "-0.1", "0.1", "0.2", "0.4", "0.6"]
     assert {row["n"] for row in rows} == {4}
     figures = [float(row["rank correlation"].split()[0]) for row in rows]

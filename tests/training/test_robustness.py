@@ -1,4 +1,4 @@
-"""The conditions under which the voice is checked are what their names say."""
+"""The conditions under which the voice is read are what their names say."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from emotion.labels import LABELS
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import SpeechRecogniser
-from emotion.training import datasets, export, fusion, protocols, robustness, speech
+from emotion.training import datasets, export, fusion, metrics, protocols, robustness, speech
 from emotion.training.datasets import Example
 from tests.sounds import spoken, voice
 
@@ -69,7 +69,7 @@ def test_the_voices_are_read_under_each_condition_with_the_noise_taken_out_of_al
         return read[-1]
 
     monkeypatch.setattr(speech, "heard", listening)
-    rows = robustness.check_speech()
+    rows = robustness.speech_robustness()
     assert [row["n"] for row in rows] == [10, 5, 5] + [10] * 7 and rows[0]["difference"] == "" != rows[1]["difference"]
     assert [row["voice"] for row in rows if not row["voice"].startswith("sentence")] == list(robustness.CONDITIONS)
     assert rows[-1]["voice"] == "from 48 kHz" and rows[-1]["difference"] == "+0.000 (+0.000 to +0.000)"
@@ -86,7 +86,8 @@ def test_other_protocols_read_whom_they_have_not_heard(few):
         assert figure == "{0} ({0}-{0})".format(figure.split()[0])
 
 
-def test_a_condition_by_hand():
+def test_a_condition_by_hand(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 200)
     labels, actors = np.tile(np.arange(7), 20), np.repeat([f"actor {i}" for i in range(20)], 7)
     guess, whole = labels.copy(), np.ones(140, bool)
     guess[(labels == 5) & (np.arange(140) < 70)] = 4  # half of the actors, when sad, are taken for neutral
@@ -107,7 +108,7 @@ def test_changed_texts_are_compared_with_what_they_were(monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda *_: [Example(text, text, label, text) for text, label in said.items()])
     monkeypatch.setattr(export, "data_file", lambda name: name)
     monkeypatch.setattr(robustness, "CHANGES", {"another text": lambda text: "the meeting starts at ten", "capitals": str.upper})
-    written, other, capitals = robustness.check_text()
+    written, other, capitals = robustness.text_robustness()
     assert written["same label"] == "" and written["macro-F1"].startswith("1.000 (")
     assert other["same label"].startswith("0.000 (0.000-0.6") and other["macro-F1"].startswith("0.000 (")
     assert capitals["same label"].startswith("1.000 (0.39") and capitals["macro-F1"] == written["macro-F1"]
@@ -125,7 +126,7 @@ def test_words_that_say_nothing_and_contradictions(monkeypatch):
     monkeypatch.setattr(fusion, "label_pairs", lambda analyzer: (everyone, None))
     monkeypatch.setattr(robustness, "NOISES", 2)
     monkeypatch.setattr(robustness, "CONFLICTS", 10)
-    rows = robustness.check_fusion()
+    rows = robustness.fusion_robustness()
     plain = [row["result"].translate(str.maketrans("", "", "(),")).split() for row in rows[:2]]
     for _, figure, low, _, high, *_ in plain:
         assert float(low) <= float(figure) <= float(high) and float(low) < 0

@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from emotion import cli
-from emotion.face.recogniser import FaceCommittee
+from emotion.face.recogniser import FaceEnsemble
 from emotion.fusion import calibrate
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.messages import InputError
@@ -196,7 +196,8 @@ def test_figures_by_hand():
     assert metrics.report(p, truth, restrict=True)["accuracy"] == 0.5  # sad is no longer there, and the rest is a tie for angry
 
 
-def test_an_interval_covers_what_chance_would_give():
+def test_an_interval_covers_what_chance_would_give(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 1000)
     rng = np.random.default_rng(0)
     values = rng.normal(2.0, 1.0, 400)
     low, high = metrics.interval(lambda rows: values[rows].mean(), range(400))
@@ -217,7 +218,8 @@ def test_intervals_lie_around_the_figures():
         assert low < found[name] < high and 0.03 < high - low < 0.12
 
 
-def test_rows_of_several_things_vary_with_each_of_them():
+def test_rows_of_several_things_vary_with_each_of_them(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 1000)
     rng = np.random.default_rng(0)
     speakers, pictures = rng.integers(0, 10, 2000), rng.integers(0, 400, 2000)
     value = rng.standard_normal(10)[speakers] + 0.1 * rng.standard_normal(2000)
@@ -418,14 +420,14 @@ def test_folds_by_writer_never_split_one():
     assert set(folds.values()) == set(range(protocols.ISEAR_FOLDS))
 
 
-def test_a_folded_face_committee_gives_the_same_answers():
-    committee = FaceCommittee().train()
+def test_a_folded_face_ensemble_gives_the_same_answers():
+    ensemble = FaceEnsemble().train()
     faces = torch.randn(16, 1, 48, 48)
     for _ in range(3):
-        committee.evidence(faces)  # fills the running means and variances
-    committee.eval()
+        ensemble.evidence(faces)  # fills the running means and variances
+    ensemble.eval()
     with torch.inference_mode():
-        before = committee.evidence(faces)
-        after = committee.folded().evidence(faces)
+        before = ensemble.evidence(faces)
+        after = ensemble.folded().evidence(faces)
     torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
-    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in committee.modules())
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in ensemble.modules())
