@@ -18,10 +18,11 @@ from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message, reason
-from emotion.readings import Analysis, Frame, Media, Reading, Transcript
+from emotion.readings import Analysis, FaceReading, Frame, Media, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
 from emotion.serving.loaders import load
-from emotion.serving.slots import Fetcher, Serving, Slot, Status
+from emotion.serving.roles import FaceModel, SpeechModel, TextModel
+from emotion.serving.slots import Fetcher, Model, Serving, Slot, Slots, Status
 from emotion.serving.workers import Workers
 from emotion.sound import SAMPLE_RATE
 
@@ -32,6 +33,9 @@ MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
 
+Audio = str | os.PathLike | tuple[np.ndarray, int]
+Video = str | os.PathLike | list[Frame] | tuple[Frame, ...]
+Image = str | os.PathLike | np.ndarray
 Progress = Callable[[float, Message], None]
 T = TypeVar("T")
 
@@ -41,7 +45,7 @@ class Answer(Generic[T]):
     """What a model gave back: a ``value``, None where it found nothing; which model it was, what is to be said of it, how long it took."""
 
     value: T | None
-    serving: Serving
+    serving: Serving[Any]
     notes: tuple[Message, ...] = ()
     ms: float = 0.0
 
@@ -97,12 +101,12 @@ class Analyzer:
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
         self.workers, self._fetch = Workers(), Fetcher()
-        self.slots = {
-            role: Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch)
+        self.slots = Slots(
+            (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
-        }
+        )
 
-    def serving(self, role: str) -> Serving:
+    def serving(self, role: str) -> Serving[Any]:
         """What serves a role now, loaded first where nothing is. Raises InputError where nothing can be."""
         return self.slots[role].get()
 
@@ -116,16 +120,16 @@ class Analyzer:
         return weights.fusion_weight(choice, self._choices[role])
 
     @property
-    def text(self) -> Any:
-        return self.serving("text").model
+    def text(self) -> TextModel:
+        return self.slots.text.get().model
 
     @property
-    def speech(self) -> Any:
-        return self.serving("speech").model
+    def speech(self) -> SpeechModel:
+        return self.slots.speech.get().model
 
     @property
-    def face(self) -> Any:
-        return self.serving("face").model
+    def face(self) -> FaceModel:
+        return self.slots.face.get().model
 
     def warm(self) -> None:
         """Fetch and load everything in the background: no request then waits for more than what is still missing."""
@@ -144,9 +148,9 @@ class Analyzer:
     def analyze(
         self,
         text: str | None = None,
-        audio: str | os.PathLike | tuple[np.ndarray, int] | None = None,
-        video: str | os.PathLike | Sequence[Frame] | None = None,
-        image: str | os.PathLike | np.ndarray | None = None,
+        audio: Audio | None = None,
+        video: Video | None = None,
+        image: Image | None = None,
         transcribe: bool = True,
         *,
         language: str = "en",
@@ -172,7 +176,7 @@ class Analyzer:
     def with_text(self, analysis: Analysis, text: str, weights: Mapping[str, float] | None = None) -> Analysis:
         """The same analysis with a typed or corrected text: only the text model and the fusion run. Blank text takes it away."""
         words = _checked_text(text)
-        answer = self.read_by("text", self.serving("text"), lambda model: model.read(words)) if words else None
+        answer = None if words is None else self._read_text(words)
         reading = answer.value if answer else None
         others = {name: r for name, r in analysis.modalities.items() if name != "text"}
         spans = (replace(s, modalities={n: p for n, p in s.modalities.items() if n != "text"}) for s in analysis.timeline)
@@ -186,29 +190,35 @@ class Analyzer:
         )
         return self.with_weights(changed, weights or self.weights)
 
-    def read_by(self, role: str, serving: Serving, read: Callable[[Any], T | None]) -> Answer[T]:
-        """What the model of a role reads. Where one that others run does not answer, it is the one that needs no network."""
+    def _read_text(self, text: str) -> Answer[TextReading]:
+        slot = self.slots.text
+        return self.read_by(slot, slot.get(), lambda model: model.read(text))
+
+    def read_by(self, slot: Slot[Model], serving: Serving[Model], read: Callable[[Model], T | None]) -> Answer[T]:
+        """What a model of a slot reads. Where one that others run does not answer, it is the one that needs no network."""
         try:
             return Answer(read(serving.model), serving)
         except Exception as e:
-            spare = self.slots[role].spare() if serving.choice.source == "remote" else None
+            spare = slot.spare() if serving.choice.source == "remote" else None
             if spare is None:
                 raise
-            log.warning("%s: %s: %s", role, serving.choice.name, e)
+            log.warning("%s: %s: %s", slot.role, serving.choice.name, e)
             model, fallback = serving.choice.name, spare.choice.name
-            note = Message("model_fell_back", {"role": role, "model": model, "fallback": fallback, "why": reason(e)})
+            note = Message("model_fell_back", {"role": slot.role, "model": model, "fallback": fallback, "why": reason(e)})
             return Answer(read(spare.model), spare, (note,))
 
     def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
         """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past its limit."""
         return self.written(transcription.transcribe, samples, language, engine)
 
-    def written(self, function: Callable[..., Any], samples: np.ndarray, *arguments: Any) -> Any:
+    def written(self, function: Callable[..., T], samples: np.ndarray, *arguments: Any) -> T:
         """Speech to text by a ``function`` of ``emotion.serving.transcription``, in a worker process. Raises TimeoutError past its limit."""
         limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
         return self.workers.submit(function, samples, *arguments, timeout=limit).result()
 
-    def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
+    def _request(
+        self, text: str | None, audio: Audio | None, video: Video | None, image: Image | None, transcribe: bool, language: str
+    ) -> _Request:
         if video is not None and image is not None:
             raise InputError("video_and_image")
         sound = pictures = None
@@ -247,7 +257,12 @@ class _Job:
         self.analyzer, self.request, self.progress = analyzer, request, progress
         at_first = {role: slot.now() for role, slot in analyzer.slots.items()}
         # None changes within one analysis; one that is not loaded yet is loaded when it is asked for.
-        self.serving = functools.cache(lambda role: at_first[role] or analyzer.serving(role))
+        self._settled = functools.cache(lambda role: at_first[role] or analyzer.serving(role))
+
+    def serving(self, slot: Slot[Model]) -> Serving[Model]:
+        """What serves in this analysis."""
+        serving: Serving[Model] = self._settled(slot.role)
+        return serving
 
     def run(self) -> Analysis:
         request = self.request
@@ -269,15 +284,17 @@ class _Job:
                 self.progress(0.1 + 0.85 * len(found) / len(running), Message("modality_read", {"modality": name}))
         return self._assembled(found, decoded, ms)
 
-    def _ask(self, branch: str, role: str, read: Callable[[Any], T | None], needs: Future | None = None) -> Answer[T] | Failure:
-        """What the model of a role reads, once what it ``needs`` is decoded. Where that fails, a note that the ``branch`` is left out."""
+    def _ask(
+        self, branch: str, slot: Slot[Model], read: Callable[[Model], T | None], needs: Future | None = None
+    ) -> Answer[T] | Failure:
+        """What the model of a slot reads, once what it ``needs`` is decoded. Where that fails, a note that the ``branch`` is left out."""
         start = time.perf_counter()
         answer: Answer[T] | Failure
         try:
             if needs is not None:
                 needs.result()
             start = time.perf_counter()
-            answer = self.analyzer.read_by(role, self.serving(role), read)
+            answer = self.analyzer.read_by(slot, self.serving(slot), read)
         except Exception as e:
             log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
             answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
@@ -287,7 +304,7 @@ class _Job:
         """Typed words are read; without any, those in the sound are written down first."""
         if self.request.text is not None or sound is None:
             return self._read_words({}, Transcript(self.request.text or "", 1.0, "typed"), Message("no_word"))
-        heard = self._ask("text", "transcript", lambda engine: self._transcribed(sound.result(), engine), sound)
+        heard = self._ask("text", self.analyzer.slots.transcript, lambda engine: self._transcribed(sound.result(), engine), sound)
         said = heard.value
         if said is None:
             return Branch({"transcript": heard}, None, Message("language_not_written", {"language": self.request.language}))
@@ -297,7 +314,7 @@ class _Job:
     def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], said: Transcript, absence: Message) -> Branch:
         if not said.text:
             return Branch(answers, None, absence, said)
-        answer = self._ask("text", "text", lambda model: model.read(said.text, said.reliability, said.segments))
+        answer = self._ask("text", self.analyzer.slots.text, lambda model: model.read(said.text, said.reliability, said.segments))
         return Branch({**answers, "text": answer}, answer.value, absence, said)
 
     def _transcribed(self, samples: np.ndarray, engine: str | None) -> Transcript | None:
@@ -306,11 +323,14 @@ class _Job:
         return self.analyzer.transcribed(samples, language, engine) if transcription.speaks(language, engine) else None
 
     def _speech(self, sound: Future) -> Branch:
-        answer = self._ask("speech", "speech", lambda model: model.read(sound.result()), sound)
+        answer = self._ask("speech", self.analyzer.slots.speech, lambda model: model.read(sound.result()), sound)
         return Branch({"speech": answer}, answer.value, Message("no_voice"))
 
     def _face(self, pictures: Future) -> Branch:
-        answer = self._ask("face", "face", lambda model: model.read(_frames(pictures), self.serving("detector").model), pictures)
+        def read(model: FaceModel) -> FaceReading | None:
+            return model.read(_frames(pictures), self.serving(self.analyzer.slots.detector).model)
+
+        answer = self._ask("face", self.analyzer.slots.face, read, pictures)
         return Branch({"face": answer}, answer.value, Message("no_face"))
 
     def _decoded(self, sound: Future | None, pictures: Future | None) -> Media:
@@ -345,7 +365,7 @@ class _Job:
         used = {name: served[name].choice for name in readings}
         models = {name: choice.info for name, choice in used.items()}
         if "face" in readings:
-            models["detector"] = self.serving("detector").choice.info
+            models["detector"] = self.serving(self.analyzer.slots.detector).choice.info
         if transcript is not None and "transcript" in served:
             # The confidence of the package's engine was measured; Whisper's is what the model believes itself.
             engine = served["transcript"]

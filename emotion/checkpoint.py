@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
+Labels = dict[str, str | None] | tuple[str, ...]  # by name, or in the order of the outputs
 LEAST_BYTES = 1024  # of a model file; the pointer that stands for it in a repository of Git LFS has 130
 
 
@@ -40,11 +41,25 @@ class Choice:
     files: dict[str, str | None] = field(default_factory=dict)
     folder: str | None = None
     loader: str | None = None
-    labels: dict[str, str | None] | tuple[str, ...] | None = None
+    labels: Labels | None = None
     sampling_rate: int | None = None
     input_size: int | None = None
     megabytes: float | None = None
     unlisted: tuple[str, ...] = ()
+
+    @property
+    def local(self) -> Path:
+        """The folder of its files. Raises ValueError for a package, and for what was not fetched."""
+        if self.path is None:
+            raise ValueError(f"{self.name} has no folder here")
+        return self.path
+
+    @property
+    def repository(self) -> str:
+        """Its repository on the Hub. Raises ValueError for what comes from elsewhere."""
+        if self.repo is None:
+            raise ValueError(f"{self.name} has no repository")
+        return self.repo
 
     @property
     def info(self) -> ModelInfo:
@@ -81,7 +96,7 @@ def fill(network: "Module", state: dict[str, "Tensor"], folder: Path) -> None:
 
 def model_file(choice: Choice, suffix: str) -> Path:
     """The one file of a choice's folder with a suffix. Raises InputError where there is none, or several, or a pointer in its place."""
-    files = sorted(choice.path.glob(f"*{suffix}"))
+    files = sorted(choice.local.glob(f"*{suffix}"))
     if len(files) != 1:
         raise InputError("model_file_count", model=choice.name, suffix=suffix, found=[file.name for file in files] or 0)
     if files[0].stat().st_size < LEAST_BYTES:
@@ -92,7 +107,7 @@ def model_file(choice: Choice, suffix: str) -> Path:
 def config(folder: Path) -> dict[str, Any]:
     """The config.json of a folder of our own models. Raises InputError when it cannot be read or names other labels."""
     try:
-        content = json.loads((folder / "config.json").read_text("utf-8"))
+        content: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
         labels = tuple(content["labels"])
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise InputError("config_unreadable", file=folder / "config.json", reason=e) from e

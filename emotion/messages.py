@@ -151,4 +151,6 @@ def _parsed(value: Any) -> Any:
 def _table() -> dict[str, dict[str, dict[str, str]]]:
     from ruamel.yaml import YAML  # here: who reads nothing waits for nothing
 
-    return YAML(typ="safe", pure=True).load((files(__package__) / "messages.yaml").read_text("utf-8"))
+    table: dict[str, dict[str, dict[str, str]]]
+    table = YAML(typ="safe", pure=True).load((files(__package__) / "messages.yaml").read_text("utf-8"))
+    return table

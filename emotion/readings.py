@@ -388,15 +388,20 @@ def _face_reading(data: dict[str, Any]) -> FaceReading:
     frames = tuple(
         FaceFrame(
             float(f["time"]),
-            tuple(map(int, f["box"])),
+            _box(f["box"]),
             vector(f["probabilities"]),
             float(f["weight"]),
             _shares(f.get("regions") or np.zeros((0, 0)), 2),
         )
         for f in data.get("frames") or ()
     )
-    counts = (int(data[name]) for name in ("faces", "frames_sampled", "frames_with_face"))
-    return FaceReading(vector(data["probabilities"]), _unit(data), *counts, frames)
+    faces, sampled, shown = (int(data[name]) for name in ("faces", "frames_sampled", "frames_with_face"))
+    return FaceReading(vector(data["probabilities"]), _unit(data), faces, sampled, shown, frames)
+
+
+def _box(values: Any) -> tuple[int, int, int, int]:
+    x, y, width, height = map(int, values)
+    return x, y, width, height
 
 
 _READING_PARSERS = {"text": _text_reading, "speech": _speech_reading, "face": _face_reading}
@@ -407,7 +412,8 @@ def vector(probabilities: dict[str, float]) -> np.ndarray:
     values = np.array([float(probabilities[label]) for label in LABELS], np.float32)
     if not (np.isfinite(values).all() and (values >= 0).all() and abs(values.sum() - 1) < 0.01):
         raise ValueError(f"probabilities must be at least 0 and sum to 1, not {probabilities}")
-    return values / values.sum()
+    normalised: np.ndarray = values / values.sum()
+    return normalised
 
 
 def _shares(values: Any, dimensions: int) -> np.ndarray:

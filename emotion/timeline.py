@@ -30,4 +30,5 @@ def spans(readings: Mapping[str, Reading], duration: float | None) -> tuple[Span
 def fused(span: Span, readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Span:
     """The span with the mood of its parts, each as reliable as the whole reading of its modality."""
     parts = {name: Reading(p, readings[name].reliability) for name, p in span.modalities.items() if name in readings}
-    return replace(span, mood=fuse(parts, weights).mood)
+    felt = fuse(parts, weights).mood
+    return span if felt is None else replace(span, mood=felt)

@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from emotion.live.columns import Columns, Sketch
 from emotion.messages import InputError
 from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, Media, Reading, Segment, Transcript
 from emotion.serving import transcription
+from emotion.serving.slots import Model, Slot
 from emotion.sound import SAMPLE_RATE
 from emotion.transcript.passages import quietest
 
@@ -217,14 +217,13 @@ class LiveSession:
 
     # -- the readings, each in its thread
 
-    def _model(self, role: str) -> Any:
-        """What serves the role here, loaded first where nothing is. A stream goes to no third party: its model's stand-in serves."""
-        serving = self._analyzer.serving(role)
-        if serving.choice.source == "remote":
-            serving = self._analyzer.slots[role].spare()
-            if serving is None:
-                raise InputError("no_model_here", role=role)
-        return serving.model
+    def _model(self, slot: Slot[Model]) -> Model:
+        """What serves here, loaded first where nothing is. A stream goes to no third party: its model's stand-in serves."""
+        serving = slot.get()
+        here = slot.spare() if serving.choice.source == "remote" else serving
+        if here is None:
+            raise InputError("no_model_here", role=slot.role)
+        return here.model
 
     def _read_voice(self) -> None:
         with self._lock:
@@ -232,7 +231,7 @@ class LiveSession:
             samples = self._sound.since(end - round(VOICE_S * SAMPLE_RATE))
         if len(samples) < LEAST_S * SAMPLE_RATE:
             return
-        reading = self._model("speech").read(samples)
+        reading = self._model(self._analyzer.slots.speech).read(samples)
         with self._lock:
             self._keep("speech", end / SAMPLE_RATE, reading)
 
@@ -243,9 +242,9 @@ class LiveSession:
             return
         time, jpeg = picture
         image = media.decode_image(jpeg).image
-        sighting = self._follower.see(Frame(time, image), self._model("detector"))
-        seen = None if sighting is None else self._model("face").look(Frame(time, image), sighting)
-        self._views.append(_View(time, sighting, seen))
+        sighting = self._follower.see(Frame(time, image), self._model(self._analyzer.slots.detector))
+        seen = None if sighting is None else (sighting, self._model(self._analyzer.slots.face).look(Frame(time, image), sighting))
+        self._views.append(_View(time, seen))
         while self._views[0].time < time - FACE_S:
             self._views.popleft()
         reading = _face_reading(self._views)
@@ -255,7 +254,7 @@ class LiveSession:
             self._keep("face", time, reading)
 
     def _read_words(self) -> None:
-        engine = self._model("transcript")
+        engine = self._model(self._analyzer.slots.transcript)
         if not transcription.speaks(self._language, engine):
             return
         with self._lock:
@@ -296,7 +295,7 @@ class LiveSession:
             recent = [p for p in self._phrases.items if p.end >= self._now - WORDS_LAST_S]
         text = " ".join(p.text for p in recent)
         relied = float(np.mean([p.reliability for p in recent])) if recent else 0.0
-        reading = self._model("text").read(text, relied, explained=False) if recent else None
+        reading = self._model(self._analyzer.slots.text).read(text, relied, explained=False) if recent else None
         with self._lock:
             self._keep("text", phrase.end, reading)
 
@@ -325,18 +324,17 @@ class _Phrase:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """What one picture showed."""
+    """What one picture showed: a face and its probabilities, or none."""
 
     time: float
-    sighting: Sighting | None
-    probabilities: np.ndarray | None
+    seen: tuple[Sighting, np.ndarray] | None
 
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
     """Mono samples as float32 within [-1, 1]."""
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(32767)
-    return np.nan_to_num(np.clip(samples, -1, 1)).astype(np.float32)
+        return np.asarray(np.divide(samples, 32767, dtype=np.float32))
+    return np.asarray(np.nan_to_num(np.clip(samples, -1, 1)), np.float32)
 
 
 def _frames(pictures: Sequence[tuple[float, bytes]]) -> list[Frame]:
@@ -354,15 +352,13 @@ def _frames(pictures: Sequence[tuple[float, bytes]]) -> list[Frame]:
 
 def _face_reading(views: Sequence[_View]) -> FaceReading | None:
     """The mean of the pictures that show the face, by how clearly they do; the reliability counts the others, too."""
-    shown = [view for view in views if view.sighting is not None]
-    weight = np.array([view.sighting.weight for view in shown])
+    shown = [view.seen for view in views if view.seen is not None]
+    weight = np.array([sighting.weight for sighting, _ in shown])
     if not weight.any():
         return None
     share = weight / weight.sum()
-    frames = tuple(
-        FaceFrame(view.time, view.sighting.box, view.probabilities, float(s)) for view, s in zip(shown, share, strict=True)
-    )
-    mean = (share @ np.stack([view.probabilities for view in shown])).astype(np.float32)
+    frames = tuple(FaceFrame(face.time, face.box, p, float(s)) for (face, p), s in zip(shown, share, strict=True))
+    mean = (share @ np.stack([p for _, p in shown])).astype(np.float32)
     return FaceReading(mean, min(1.0, float(weight.sum()) / len(views)), 1, len(views), len(shown), frames)
 
 

@@ -96,7 +96,8 @@ def _countable(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
         if frame.layout.nb_channels < 8 or not frame.format.is_planar:
             yield frame
             continue
-        if form != (form := _form(frame)):
+        if converter is None or form != _form(frame):
+            form = _form(frame)
             converter = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
         yield from converter.resample(frame)
 
@@ -168,4 +169,5 @@ def _bounded(samples: np.ndarray, name: Name) -> np.ndarray:
     peak = max(samples.max(), -samples.min())
     if peak > limits.MAX_PEAK:
         raise InputError("sound_too_loud", file=name, peak=math.ceil(peak), limit=limits.MAX_PEAK)
-    return np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    bounded: np.ndarray = np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    return bounded

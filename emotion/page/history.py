@@ -51,7 +51,7 @@ class Entry:
 class History:
     """The component, and its value for an answer."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.component = gr.HTML(
             html_template=_markup(),
             css_template=assets.read("compare.css", "history.css"),

@@ -145,13 +145,13 @@ def _answer(now: Snapshot, say: Say) -> dict[str, Any]:
         "face": face and {"box": [round(x, 4) for x in face.box], "label": face.label, "share": round(face.probability, 2)},
         "mood": _rounded(fusion.mood),
         "sentence": _sentence(fusion, say),
-        "bars": None if fusion.mood is None else [round(float(p), 3) for p in fusion.probabilities],
+        "bars": None if fusion.probabilities is None else [round(float(p), 3) for p in fusion.probabilities],
         "detail": _detail(now, say),
     }
 
 
 def _sentence(fusion: Fusion, say: Say) -> str:
-    if fusion.mood is None:
+    if fusion.mood is None or fusion.label is None:
         return say("live_nothing")
     said = say("live_mixed" if fusion.mixed else "live_reading", mood=say.mood(fusion.mood), label=say.label(fusion.label))
     return said[0].upper() + said[1:]

@@ -14,7 +14,7 @@ from emotion.page.compare import Comparison
 from emotion.page.frames import views
 from emotion.page.texts import Say, static
 from emotion.page.timeline import Timeline
-from emotion.readings import Analysis
+from emotion.readings import Analysis, SpeechReading
 
 
 def shown_weight(weight: float) -> float:
@@ -132,7 +132,7 @@ class ResultPanel:
 
     def show_fusion(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
         timeline = {self.timeline.component: self.timeline.fusion_value(analysis)}
-        if analysis.mood is None:
+        if analysis.mood is None or analysis.probabilities is None:
             empty = {self.headline: wording.headline(say, analysis), self.fused: gr.Row(visible=False), self.shares: ""}
             return {**empty, **timeline}
         return {
@@ -184,5 +184,6 @@ class ResultPanel:
         if samples is None:
             return {self.sound: gr.Column(visible=False), self.sound_plot: gr.skip()}
         voice = analysis.modalities.get("speech")
+        heard = voice if isinstance(voice, SpeechReading) else None
         names = (say("axis_seconds"), say("sound_pitch"), say("sound_attention"))
-        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, voice, names)}
+        return {self.sound: gr.Column(visible=True), self.sound_plot: figures.sound_figure(samples, heard, names)}

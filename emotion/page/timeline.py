@@ -44,15 +44,16 @@ class Timeline:
 
     def value(self, analysis: Analysis) -> dict[str, Any] | None:
         """Everything, of another answer than before; ``analysis`` with its media."""
-        return {**self.text_value(analysis), "recording": _recording(analysis)} if analysis.timeline else None
+        value = self.text_value(analysis)
+        return value and {**value, "recording": _recording(analysis)}
 
     def text_value(self, analysis: Analysis) -> dict[str, Any] | None:
         """What changes with the text."""
-        if not analysis.timeline:
+        value, said = self.fusion_value(analysis), analysis.transcript
+        if value is None or analysis.duration is None:
             return None
-        said = analysis.transcript
         return {
-            **self.fusion_value(analysis),
+            **value,
             "duration": round(analysis.duration, 3),
             "spans": [_span(span) for span in analysis.timeline],
             "words": said.to_dict()["segments"] if said else [],
@@ -100,7 +101,7 @@ def _pitch(voice: SpeechReading) -> dict[str, Any]:
 
 
 def _base64(data: np.ndarray) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return base64.b64encode(data.tobytes()).decode("ascii")
 
 
 # --- markup

@@ -66,7 +66,7 @@ def models_line(say: Say, status: Mapping[str, Status]) -> str:
         alike: dict[str, list[str]] = {}
         for role, one in status.items():
             if one.state is state:
-                why = one.model if state is State.REMOTE else said_of(one.reason, say.language)
+                why = (one.model or "") if state is State.REMOTE else said_of(one.reason, say.language)
                 alike.setdefault(why, []).append(say.inner(f"name_{role}"))
         said += [say(f"models_{state}", models=_capital(say.listed(names)), why=why) for why, names in alike.items()]
     return f'<div class="models" role="status">{"<br>".join(map(escape, said))}</div>'
@@ -80,7 +80,7 @@ def headline(say: Say, analysis: Analysis) -> str:
     """The answer in one line, what made it, how far its parts agree, and everything to be careful about."""
     cautions = "".join(f"<li>{escape(message.say(say.language))}</li>" for message in analysis.codes)
     cautions = f'<ul class="cautions">{cautions}</ul>' if cautions else ""
-    if analysis.mood is None:
+    if analysis.mood is None or analysis.label is None or analysis.probabilities is None:
         return f'<div class="headline" aria-live="polite"><div><h2>{say("no_mood")}</h2>{cautions}</div></div>'
     swatch = f'<span class="swatch" style="background:{COLOURS[analysis.label]}"></span>'
     answer = say(
@@ -106,7 +106,7 @@ def agreement(say: Say, analysis: Analysis) -> str:
     names, degree = say.listed([say(f"the_{modality}") for modality in counted]), f"{analysis.agreement:.2f}"
     if analysis.mixed:
         return say("agree_mixed", names=names, degree=degree)
-    how = next(key for least, key in AGREEMENTS if analysis.agreement >= least)
+    how = next(key for least, key in AGREEMENTS if (analysis.agreement or 0.0) >= least)
     return say(how, names=_capital(names), degree=degree)
 
 

@@ -128,10 +128,8 @@ def _to_fetch(choice: Choice, trouble: Message | None) -> tuple[Message, bool]:
     if trouble is not None:
         return Message("choice_not_cached", {"why": trouble}), False
     try:
-        there = {
-            file.rfilename
-            for file in HfApi().model_info(choice.repo, revision=choice.revision, timeout=NETWORK_TIMEOUT_S).siblings
-        }
+        found = HfApi().model_info(choice.repository, revision=choice.revision, timeout=NETWORK_TIMEOUT_S)
+        there = {file.rfilename for file in found.siblings or ()}
     except Exception as e:
         return hub.refusal(e).message, False
     missing = sorted(set(choice.files) - there)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import time
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,10 +22,11 @@ def cached(choice: Choice) -> Path | None:
     """
     from huggingface_hub import try_to_load_from_cache
 
-    found = {name: try_to_load_from_cache(choice.repo, name, revision=choice.revision) for name in choice.files}
-    if not all(isinstance(file, str) for file in found.values()):
+    found = {name: try_to_load_from_cache(choice.repository, name, revision=choice.revision) for name in choice.files}
+    here = {name: file for name, file in found.items() if isinstance(file, str)}
+    if len(here) < len(found):
         return None
-    name, file = next(iter(found.items()))
+    name, file = next(iter(here.items()))
     snapshot = Path(file).parents[len(PurePosixPath(name).parts) - 1]
     if choice.unlisted and not any(any(snapshot.glob(pattern)) for pattern in choice.unlisted):
         return None  # another program fetched the weights alone
@@ -46,9 +48,9 @@ def fetch(choice: Choice) -> Path:
     wanted = [*choice.files, *choice.unlisted]
     try:
         # Asked first, as this fails at once: a download would be tried for half a minute where there is no Hub.
-        HfApi().model_info(choice.repo, revision=choice.revision, timeout=ANSWER_TIMEOUT_S)
+        HfApi().model_info(choice.repository, revision=choice.revision, timeout=ANSWER_TIMEOUT_S)
         folder = snapshot_download(
-            choice.repo, revision=choice.revision, allow_patterns=wanted, etag_timeout=ANSWER_TIMEOUT_S, max_workers=2
+            choice.repository, revision=choice.revision, allow_patterns=wanted, etag_timeout=ANSWER_TIMEOUT_S, max_workers=2
         )
     except Exception as e:
         # Not raised from it: it goes from one process to another, and its text may name hosts and headers.
@@ -72,7 +74,7 @@ def _blobs(choice: Choice) -> Path:
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=choice.repo, repo_type="model") / "blobs"
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=choice.repository, repo_type="model") / "blobs"
 
 
 def refusal(error: BaseException) -> InputError:
@@ -106,7 +108,7 @@ def refusal(error: BaseException) -> InputError:
     return InputError("hub_failed", error=type(error).__name__)
 
 
-def _causes(error: BaseException | None):
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

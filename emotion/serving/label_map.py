@@ -1,6 +1,6 @@
 """From the labels of a published model to the seven."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,7 @@ def _meaning(name: str) -> str | None:
     return to_label(plain) or ""
 
 
-def _check(meanings) -> None:
+def _check(meanings: Iterable[str | None]) -> None:
     wrong = [meaning for meaning in meanings if meaning is not None and meaning not in LABELS]
     if wrong:
         raise InputError("labels_not_ours", labels=wrong, known=LABELS)

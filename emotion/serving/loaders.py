@@ -40,7 +40,7 @@ def load(role: str, workers: Workers, choice: Choice) -> Any:
         cv2.setNumThreads(1)
         return load_recogniser(role, choice)
     if choice.source == "remote":
-        return transcription.REMOTE + choice.repo
+        return f"{transcription.REMOTE}{choice.repo}"
     engine = None if choice.source == "pip" else str(choice.path)
     # As many as there are workers: each takes its time, so each worker gets one.
     loading = [workers.submit(transcription.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]

@@ -89,7 +89,7 @@ class YuNet:
         small = cv2.cvtColor(shrunk(image, scale), cv2.COLOR_RGB2BGR)
         with self.lock:
             self.network.setInputSize(small.shape[1::-1])
-            rows = self.network.detect(small)[1]
+            rows: np.ndarray | None = self.network.detect(small)[1]
         if rows is None:
             return []
         ratio = np.array(image.shape[1::-1]) / small.shape[1::-1]

@@ -49,7 +49,7 @@ class Network:
     """A classifier of transformers and what its outputs mean. Raises InputError where it cannot serve."""
 
     def __init__(self, kind: Any, choice: Choice):
-        if not any(choice.path.glob("*.safetensors")):
+        if not any(choice.local.glob("*.safetensors")):
             raise InputError("model_without_safetensors", model=choice.name)
         options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}  # which are told below
         self.model, report = _loaded(kind, choice, output_loading_info=True, **options)

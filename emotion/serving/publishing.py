@@ -78,7 +78,7 @@ def _app() -> Iterator[tuple[str, bytes]]:
 def _models() -> Iterator[tuple[str, bytes]]:
     lines = []
     for role in MODALITIES:
-        folder = bundled(role, DEFAULT_FILE).path
+        folder = bundled(role, DEFAULT_FILE).local
         card = (folder / "README.md").read_text("utf-8")
         title = next(line.removeprefix("# ") for line in card.splitlines() if line.startswith("# "))
         lines.append(f"- [{title}]({folder.name}/README.md)")
@@ -108,16 +108,15 @@ def _enter(repo: str, commit: str) -> None:
     with edited(file_in_use()) as content:
         for role in MODALITIES:
             ours = bundled(role, DEFAULT_FILE)
+            folder = ours.local
             entries = content.setdefault(role, [])
             old = next((i for i, e in enumerate(entries) if e["source"] == "hub" and e.get("repo") == repo), None)
             if old is not None:
                 del entries[old]
             copied = (i for i, e in enumerate(entries) if e["name"] == ours.name)
             at = old if old is not None else next(copied, len(entries))
-            files = {
-                f"{ours.path.name}/{f.name}": _digest(f) for f in sorted(ours.path.iterdir()) if f.suffix in (*WEIGHTS, ".json")
-            }
-            size = sum(f.stat().st_size for f in ours.path.iterdir())
+            files = {f"{folder.name}/{f.name}": _digest(f) for f in sorted(folder.iterdir()) if f.suffix in (*WEIGHTS, ".json")}
+            size = sum(f.stat().st_size for f in folder.iterdir())
             entries.insert(
                 at,
                 {
@@ -125,7 +124,7 @@ def _enter(repo: str, commit: str) -> None:
                     "source": "hub",
                     "repo": repo,
                     "revision": commit,
-                    "folder": ours.path.name,
+                    "folder": folder.name,
                     "files": files,
                     "megabytes": round(size / 1e6, 1),
                     "licence": ours.licence,

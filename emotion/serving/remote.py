@@ -17,7 +17,7 @@ import soundfile
 from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
-from emotion.checkpoint import Choice
+from emotion.checkpoint import Choice, Labels
 from emotion.face.detection import shrunk
 from emotion.face.reader import FaceReader, coloured
 from emotion.messages import InputError, Message
@@ -60,7 +60,7 @@ PASSING = (429, 500, 502, 503, 504)  # worth a second attempt
 class Server:
     """One model on a server. ``repo``: its name on the Hub, or an address; ``labels``: what its labels mean, see ``LabelMap``."""
 
-    def __init__(self, name: str, repo: str | None, labels: Any = None, headers: dict[str, str] | None = None):
+    def __init__(self, name: str, repo: str | None, labels: Labels | None = None, headers: dict[str, str] | None = None):
         if not repo:
             raise InputError("remote_without_repo", model=name)
         if labels is not None and not isinstance(labels, Mapping):
@@ -80,7 +80,8 @@ class Server:
             names, scores = [], []
         if not scores or not all(0 <= score <= 1 for score in scores):  # not a number is neither
             raise InputError("remote_in_vain", model=self.name, why=MALFORMED)
-        return LabelMap.of(names, self.labels).logits(np.array([scores]))[0]
+        logits: np.ndarray = LabelMap.of(names, self.labels).logits(np.array([scores]))[0]
+        return logits
 
     def ask(self, task: Callable[..., Any], content: str | bytes, **parameters: Any) -> Any:
         """The answer to a ``task`` of the client. Raises InputError, in which nothing is repeated of what the server said.

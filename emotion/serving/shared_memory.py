@@ -27,7 +27,7 @@ class Place:
 class SharedMemory:
     """Memory that the caller owns and one worker may fill. ``place`` is None where there is none to be had."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.place: Place | None = None
         try:
             self._file = os.fdopen(os.memfd_create("result"), "rb")
@@ -40,7 +40,7 @@ class SharedMemory:
         """What ``dumps`` made ``data`` and ``sizes`` of. Raises what ``pickle`` raises, and ``EOFError``."""
         buffers = [np.empty(size, np.uint8) for size in sizes]
         for buffer in buffers:
-            if self._file.readinto(buffer) != len(buffer):
+            if self._file.readinto(buffer.data) != len(buffer):
                 raise EOFError("the shared memory ends early")
         return pickle.loads(data, buffers=buffers)
 

@@ -12,15 +12,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from emotion.checkpoint import Choice
+from emotion.face.detection import Detector
 from emotion.messages import InputError, Message
 from emotion.serving import hub
+from emotion.serving.roles import FaceModel, SpeechModel, TextModel
 from emotion.serving.weights import OFFLINE
 from emotion.serving.workers import WorkerError, Workers
 
 log = logging.getLogger(__name__)
+Model = TypeVar("Model")
 
 DEADLINE_S = 120.0  # for all downloads of a start together; EMOTION_HUB_DEADLINE sets another
 MAX_FETCHERS = 5
@@ -57,11 +60,11 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Serving:
+class Serving(Generic[Model]):
     """A loaded model, and the choice that it is."""
 
     choice: Choice
-    model: Any
+    model: Model
 
 
 class Fetcher:
@@ -122,20 +125,20 @@ class Fetcher:
         return InputError("hub_too_late", limit=self.deadline_s)
 
 
-class Slot:
+class Slot(Generic[Model]):
     """The model of one role.
 
     ``choices``: what may serve it, best first. ``load``: makes the model of a choice whose ``path`` is there, or raises. Safe to use from many threads; a model is loaded once however many ask.
     """
 
-    def __init__(self, role: str, choices: Sequence[Choice], load: Callable[[Choice], Any], fetch: Callable[[Choice], Path]):
+    def __init__(self, role: str, choices: Sequence[Choice], load: Callable[[Choice], Model], fetch: Callable[[Choice], Path]):
         self.role, self.choices = role, tuple(choices)
         self._spare_choice = next((choice for choice in choices if choice.source in OFFLINE), None)
         self.load, self._fetch = load, fetch
         self._settling, self._loading = threading.Lock(), threading.Lock()
         self._warming = False
-        self._serving: Serving | None = None
-        self._spare: Serving | None = None
+        self._serving: Serving[Model] | None = None
+        self._spare: Serving[Model] | None = None
         self._fetching: Choice | None = None
         self._settled, self._status = False, Status(State.WAITING)
 
@@ -144,7 +147,7 @@ class Slot:
         fetching = self._fetching
         return self._status if fetching is None else Status(State.DOWNLOADING, hub.share_fetched(fetching))
 
-    def now(self) -> Serving | None:
+    def now(self) -> Serving[Model] | None:
         """What serves at this moment, None while nothing is loaded."""
         return self._serving
 
@@ -153,7 +156,7 @@ class Slot:
         serving = self._serving
         return serving.choice if serving else self._spare_choice or self.choices[0]
 
-    def get(self) -> Serving:
+    def get(self) -> Serving[Model]:
         """What serves now; where nothing does, the best that can be had, loaded first. Raises what kept the last from loading."""
         if self._serving is None and self._warming:
             self._serve_spare()
@@ -163,13 +166,14 @@ class Slot:
             raise InputError("no_model", role=self.role, why=self._status.reason)
         return self._serving
 
-    def spare(self) -> Serving | None:
+    def spare(self) -> Serving[Model] | None:
         """The model that needs no network, where there is one: for when a remote one does not answer."""
-        if self._spare_choice is None:
-            return None
+        return None if self._spare_choice is None else self._loaded_spare(self._spare_choice)
+
+    def _loaded_spare(self, choice: Choice) -> Serving[Model]:
         with self._loading:
             if self._spare is None:
-                self._spare = Serving(self._spare_choice, self.load(self._spare_choice))
+                self._spare = Serving(choice, self.load(choice))
             return self._spare
 
     def warm(self) -> None:
@@ -190,8 +194,8 @@ class Slot:
                 try:
                     serving = self._had(choice)
                 except Exception as e:
-                    known = isinstance(e, InputError)
-                    refused.append(e.message if known else not_loadable(choice, type(e).__name__))
+                    known = e.message if isinstance(e, InputError) else None
+                    refused.append(known or not_loadable(choice, type(e).__name__))
                     log.warning("%s: %s is left out: %s", self.role, choice.name, e, exc_info=None if known else e)
                     continue
                 with self._loading:
@@ -211,15 +215,15 @@ class Slot:
         try:
             spare = self.spare()
         except Exception:
-            log.exception("%s: %s did not load", self.role, self._spare_choice.name)
+            log.exception("%s: the model that needs no network did not load", self.role)
             return
         with self._loading:
             self._serving = self._serving or spare
 
-    def _had(self, choice: Choice) -> Serving:
+    def _had(self, choice: Choice) -> Serving[Model]:
         if choice is self._spare_choice:
             self._status = Status(State.LOADING)
-            return self.spare()
+            return self._loaded_spare(choice)
         if choice.source == "hub":
             self._fetching = choice
             try:
@@ -229,6 +233,31 @@ class Slot:
         self._status = Status(State.LOADING)
         with self._loading:
             return Serving(choice, self.load(choice))
+
+
+class Slots(dict[str, Slot[Any]]):
+    """The slots by their roles."""
+
+    @property
+    def text(self) -> Slot[TextModel]:
+        return self["text"]
+
+    @property
+    def speech(self) -> Slot[SpeechModel]:
+        return self["speech"]
+
+    @property
+    def face(self) -> Slot[FaceModel]:
+        return self["face"]
+
+    @property
+    def detector(self) -> Slot[Detector]:
+        return self["detector"]
+
+    @property
+    def transcript(self) -> Slot[str | None]:
+        """Its model is the engine that workers build, as ``emotion.serving.transcription`` names it."""
+        return self["transcript"]
 
 
 def not_loadable(choice: Choice, reason: object) -> Message:

@@ -4,11 +4,11 @@ To be called in a worker process, which can be killed past its time limit. Each 
 """
 
 import functools
-from typing import Protocol
 
 import numpy as np
 
 from emotion.readings import Transcript
+from emotion.serving.roles import Transcriber
 from emotion.transcript.moonshine import Moonshine
 from emotion.transcript.whisper import Whisper, code_of, multilingual
 
@@ -55,20 +55,8 @@ def warm(engine: str | None = None) -> None:
     _engine(engine).warm()
 
 
-class Engine(Protocol):
-    """``name`` is that of ``Transcript.engine``."""
-
-    name: str
-
-    def draft(self, samples: np.ndarray, language: str) -> Transcript: ...
-
-    def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript: ...
-
-    def warm(self) -> None: ...
-
-
 @functools.lru_cache(maxsize=1)  # a second one would double a worker's memory
-def _engine(engine: str | None) -> Engine:
+def _engine(engine: str | None) -> Transcriber:
     if engine is None:
         return Moonshine()
     if not engine.startswith(REMOTE):

@@ -48,6 +48,7 @@ def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
     tried before those of the file. Raises InputError naming the line when the file is not valid.
     """
     from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml.comments import CommentedMap
 
     file = file_in_use(file)
     try:
@@ -58,7 +59,7 @@ def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
         raise InputError("weights_file_unreadable", file=file, reason=e.strerror) from e
     except (YAMLError, UnicodeDecodeError) as e:
         raise InputError("weights_not_yaml", file=file, reason=" ".join(str(e).split())) from e
-    if not isinstance(content, dict):
+    if not isinstance(content, CommentedMap):
         raise InputError("weights_not_mapping", file=file, known=ROLES)
     for role in content:
         if role not in (*ROLES, "fusion"):
@@ -126,8 +127,10 @@ def _on_trial(role: str) -> tuple[Choice, ...]:
 
 
 def _choices(file: Path, content: Any, role: str) -> tuple[Choice, ...]:
+    from ruamel.yaml.comments import CommentedSeq
+
     entries = content.get(role)
-    if not isinstance(entries, list) or not entries:
+    if not isinstance(entries, CommentedSeq) or not entries:
         line = content.lc.key(role)[0] + 1 if role in content else 1
         raise InputError("weights_line", file=file, line=line, why=Message("entry_role", {"role": role}))
     return tuple(_Entry(file, role, entry, entries.lc.item(i)[0] + 1).choice() for i, entry in enumerate(entries))

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, TypeVar
 
 from loky.backend import get_context
 from pebble import ProcessFuture, ProcessPool
@@ -25,6 +25,7 @@ from emotion.messages import InputError
 from emotion.serving.shared_memory import Place, SharedMemory, dumps
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # A fresh interpreter that leaves the caller's ``__main__`` alone. multiprocessing's own would run it a second time, to unpickle functions
 # of it: the app with all that it imports, and a script without a main guard would start workers that start workers.
@@ -56,12 +57,12 @@ class Workers:
         self._max_workers, self._max_tasks = max_workers, max_tasks
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
-        self._outcomes: weakref.WeakSet[_Outcome] = weakref.WeakSet()  # unfinished ones live through their timers
+        self._outcomes: weakref.WeakSet[_Outcome[Any]] = weakref.WeakSet()  # unfinished ones live through their timers
         self._warmers: tuple[Callable[[], Any], ...] = ()
         self._closed = False
         _instances.add(self)
 
-    def submit(self, function: Callable[..., Any], *args: Any, timeout: float) -> Future:
+    def submit(self, function: Callable[..., T], *args: Any, timeout: float) -> Future[T]:
         """Runs ``function(*args)`` in a worker, at most ``timeout`` seconds from when it begins.
 
         That includes the import of the function's module, unless ``warm`` had it imported.
@@ -78,7 +79,7 @@ class Workers:
         task = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
         with self._lock:
             pool, memory = self._running_pool(), SharedMemory()
-            outcome = _Outcome(pool, pool.schedule(_run, (task, timeout, memory.place), timeout=timeout), timeout, memory)
+            outcome = _Outcome[T](pool, pool.schedule(_run, (task, timeout, memory.place), timeout=timeout), timeout, memory)
             self._outcomes.add(outcome)
         return outcome
 
@@ -129,7 +130,7 @@ class Workers:
         pool.join()
 
 
-class _Outcome(Future):
+class _Outcome(Future[T]):
     """The caller's end of a task: settled once, by the worker's answer, the worker's end, the time limit or the pool's."""
 
     def __init__(self, pool: ProcessPool, task: ProcessFuture, timeout: float, memory: SharedMemory):
@@ -159,13 +160,13 @@ class _Outcome(Future):
         else:
             self.set_exception(error)
 
-    def _done(self, task: ProcessFuture) -> None:
+    def _done(self, task: Future[Any]) -> None:
         try:
             self._settle(task)
         finally:
             self._memory.close()
 
-    def _settle(self, task: ProcessFuture) -> None:
+    def _settle(self, task: Future[Any]) -> None:
         if task.cancelled():
             return self.finish(error=WorkerError("The task was stopped."))
         error = task.exception()

@@ -89,7 +89,7 @@ class TextRecogniser(TextReader):
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
-        folder, settings = choice.path, config(choice.path)
+        folder, settings = choice.local, config(choice.local)
         self.thresholds = np.array(settings["thresholds"])
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.network = TextNetwork(**settings["network"])

@@ -25,10 +25,11 @@ import numpy as np
 import emotion
 from emotion.checkpoint import Choice
 from emotion.face.detection import Box, Detector
-from emotion.face.tracking import follow
+from emotion.face.tracking import FaceTrack, follow
 from emotion.messages import InputError
 from emotion.readings import Frame
 from emotion.serving.loaders import load_recogniser
+from emotion.serving.roles import FaceModel
 from emotion.serving.weights import DEFAULT_FILE, read
 from emotion.training import datasets, metrics
 from emotion.training.datasets import Example
@@ -43,11 +44,11 @@ SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture, uint8 RGB (HEIGHT, WIDTH, 3), and where in it the face of an example was pasted, if one was."""
+    """A picture, uint8 RGB (HEIGHT, WIDTH, 3), and where in it the face of an example was pasted."""
 
     image: np.ndarray
-    box: Box | None = None
-    example: Example | None = None
+    box: Box
+    example: Example[np.ndarray]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,7 +91,7 @@ def run(path: Path, split: str = "validation", yunet: Path | None = None) -> dic
     rng = np.random.default_rng(SEED)
     drawn = [examples[i] for i in rng.permutation(len(examples))[: FACES * len(SIZES)]]
     scenes = list(pasted(drawn, rng))
-    empty = [Scene(background(KINDS[i % len(KINDS)], rng)) for i in range(EMPTY)]
+    empty = [background(KINDS[i % len(KINDS)], rng) for i in range(EMPTY)]
     with contextlib.closing(emotion.load("bundled")) as analyzer:
         return {name: figures(detector, scenes, empty, analyzer.face) for name, detector in _detectors(yunet)}
 
@@ -104,10 +105,12 @@ def _detectors(yunet: Path | None) -> Iterator[tuple[str, Detector]]:
     return ((choice.name, load_recogniser("detector", choice)) for choice in choices)
 
 
-def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[Scene], reader: Any) -> dict[str, Any]:
+def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[np.ndarray], reader: FaceModel) -> dict[str, Any]:
     """Share of the faces found, of each size and together; false faces; milliseconds a picture; accuracy on the faces found."""
     found: dict[int, list[bool]] = {}
-    crops, shown, with_face = [], [], []
+    crops: list[np.ndarray] = []
+    shown: list[Example[np.ndarray]] = []
+    with_face: list[float] = []
     for scene in scenes:
         track, ms = _timed(detector, scene.image)
         with_face.append(ms)
@@ -116,7 +119,7 @@ def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[Scene],
         if hit is not None:
             crops.append(hit.crop)
             shown.append(scene.example)
-    without = [_timed(detector, scene.image) for scene in empty]
+    without = [_timed(detector, image) for image in empty]
     everything = np.concatenate(list(found.values()))
     truth = np.array([example.label for example in shown])
     right = [reader.predict(items).argmax(axis=1) == truth for items in (crops, [example.item for example in shown])]
@@ -138,7 +141,7 @@ def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[Scene],
     }
 
 
-def _timed(detector: Detector, image: np.ndarray) -> tuple[Any, float]:
+def _timed(detector: Detector, image: np.ndarray) -> tuple[FaceTrack, float]:
     start = time.perf_counter()
     track = follow([Frame(0.0, image)], detector)
     return track, 1000 * (time.perf_counter() - start)
@@ -152,7 +155,7 @@ def _lies_on(box: Box, face: Box) -> bool:
 # --- pictures ------------------------------------------------------------------------------------------------------------
 
 
-def pasted(examples: Sequence[Example], rng: np.random.Generator) -> Iterator[Scene]:
+def pasted(examples: Sequence[Example[np.ndarray]], rng: np.random.Generator) -> Iterator[Scene]:
     """Each example's face in a picture, in turn of each size and kind, somewhere wholly inside."""
     for number, example in enumerate(examples):
         side = SIZES[number % len(SIZES)]
@@ -181,9 +184,9 @@ def background(kind: str, rng: np.random.Generator) -> np.ndarray:
         ramp = np.cos(angle) * x + np.sin(angle) * y
         ramp = (ramp - ramp.min()) / np.ptp(ramp)
         first, last = rng.uniform(0, 255, (2, 3))
-        return (first + (last - first) * ramp[..., None]).astype(np.uint8)
+        return np.asarray(first + (last - first) * ramp[..., None], np.uint8)
     noise = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH, 3)).astype(np.float32), (0, 0), float(rng.uniform(6, 40)))
-    return np.clip(127 + 50 * noise / noise.std(), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(127 + 50 * noise / noise.std(), 0, 255), np.uint8)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ class Figures:
     command: str | None = None
 
     @classmethod
-    def of(cls, part: str, model: Any, examples: list[Example], command: str | None, restrict: bool = False) -> "Figures":
+    def of(
+        cls, part: str, model: evaluation.Predicts, examples: list[Example], command: str | None, restrict: bool = False
+    ) -> "Figures":
         """Run a recogniser over examples with labels."""
         return cls.from_probabilities(
             part,
@@ -126,10 +128,9 @@ def draw_reliability(file: Path, figures: Figures) -> None:
     import matplotlib.pyplot as plt
 
     confidence, accuracy, n = (np.array(column) for column in zip(*figures.bins, strict=True))
-    ink, style = "#6b7280", {"svg.hashsalt": "emotion", "svg.fonttype": "none", "font.size": 9}  # readable on white and on black
-    with plt.rc_context(
-        style | {key: ink for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
-    ):
+    ink = "#6b7280"  # readable on white and on black
+    inked: Any = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)
+    with plt.rc_context({"svg.hashsalt": "emotion", "svg.fonttype": "none", "font.size": 9, **inked}):
         figure, axes = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
         axes.plot([0, 1], [0, 1], color=ink, linestyle=":", linewidth=1)
         axes.plot(confidence, accuracy, color="#1f6fbf", linewidth=1)
@@ -140,7 +141,7 @@ def draw_reliability(file: Path, figures: Figures) -> None:
         plt.close(figure)
 
 
-def with_interval(figure: float, bounds: Sequence[float] | None) -> str:
+def with_interval(figure: float, bounds: Sequence[float] | np.ndarray | None) -> str:
     """As cards and tables write a figure of 0 to 1."""
     return f"{figure:.3f}" + (f" ({bounds[0]:.3f}-{bounds[1]:.3f})" if bounds is not None else "")
 
@@ -151,7 +152,7 @@ def cell(figure: str, probabilities: np.ndarray, truth: np.ndarray, groups: Sequ
     return with_interval(metrics.report(probabilities, truth, restrict)[figure], bounds[figure])
 
 
-def difference(figure: float, bounds: Sequence[float]) -> str:
+def difference(figure: float, bounds: Sequence[float] | np.ndarray) -> str:
     """As tables write by how much a figure differs from another one."""
     return f"{figure:+z.3f} ({bounds[0]:+z.3f} to {bounds[1]:+z.3f})"
 

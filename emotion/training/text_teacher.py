@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from scipy.special import softmax
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import MPNetConfig, MPNetModel
 
+from emotion.fusion import softmax
 from emotion.labels import LABELS
 from emotion.messages import InputError
 from emotion.text.recogniser import EMOTIONS, encode, pad
@@ -104,7 +104,7 @@ class Teacher:
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities (n, 7), not calibrated."""
-        return softmax(self.logits(texts)[0], axis=1)
+        return softmax(self.logits(texts)[0])
 
 
 def train(pretrained: Path, out: Path, slices: int = RECIPE.epochs, seed: int = RECIPE.seed) -> None:
@@ -141,7 +141,7 @@ def train(pretrained: Path, out: Path, slices: int = RECIPE.epochs, seed: int = 
 
 
 def fit(
-    network: nn.Module,
+    network: training_loop.Network,
     tokenizer: Tokenizer,
     mask: str,
     examples: list[Example],
@@ -151,7 +151,7 @@ def fit(
     checkpoint: Path,
     recipe: training_loop.Recipe,
     head_rate: float,
-) -> nn.Module:
+) -> training_loop.Network:
     """Fine-tune a network of texts on rows drawn at random, a checkpoint after each SLICE of steps.
 
     The macro-F1 on WATCHED held-out texts is logged with it and chooses nothing.
@@ -170,6 +170,7 @@ def fit(
         An epoch is one slice; ``head_rate`` is the learning rate of the two last layers.
     """
     hidden = tokenizer.token_to_id(mask)
+    assert hidden is not None
     labelled = [e for e in held if e.label >= 0]
     watch = [labelled[i] for i in np.random.default_rng(0).permutation(len(labelled))[:WATCHED]]
     truth = np.array([e.label for e in watch])
@@ -182,10 +183,10 @@ def fit(
 
     def macro_f1(trained: nn.Module) -> float:
         logits = text.logits(trained, tokenizer, [e.item for e in watch])[0]
-        return metrics.report(logits, truth)["macro_f1"]
+        return float(metrics.report(logits, truth)["macro_f1"])
 
-    heads = {"params": [*network.label.parameters(), *network.emotions.parameters()], "lr": head_rate}
-    learning = [p for p in network.encoder.parameters() if p.requires_grad]
+    heads = [p for head in ("label", "emotions") for p in network.get_submodule(head).parameters()]
+    learning = [p for p in network.get_submodule("encoder").parameters() if p.requires_grad]
     return training_loop.fit(
         network,
         batches,
@@ -194,7 +195,7 @@ def fit(
         loss=wanted.loss(recipe.label_smoothing, balance=0.0),  # what is drawn is balanced already
         checkpoint=checkpoint,
         score=macro_f1 if watch else None,
-        parameter_groups=[{"params": learning}, heads],
+        parameter_groups=[{"params": learning}, {"params": heads, "lr": head_rate}],
     )
 
 
@@ -203,7 +204,8 @@ def chances(labels: np.ndarray) -> np.ndarray:
     weight = np.maximum(labels.sum(axis=0), 1.0) ** -POWER
     each, known = labels @ weight, labels.any(axis=1)
     each[~known] = each[known].mean() if known.any() else 1.0
-    return each / each.sum()
+    odds: np.ndarray = each / each.sum()
+    return odds
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -135,8 +135,10 @@ def ravdess(path: Path) -> Iterator[Clip]:
 
 def others(path: Path, speaker: Callable[[str], str]) -> Iterator[Clip]:
     """All clips of a data set in another language, where it is there; ``speaker`` of a file's name."""
-    source = Source(path) if path.exists() else None
-    for name in source.names() if source else ():
+    if not path.exists():
+        return
+    source = Source(path)
+    for name in source.names():
         if PurePosixPath(name).suffix in AUDIO_SUFFIXES:
             yield Clip(_samples(source, name), speaker(PurePosixPath(name).stem))
 
@@ -149,6 +151,7 @@ def _attempt(clip: Clip) -> Attempt:
     cpu = time.process_time()
     transcript = transcribe(clip.samples)
     cpu = time.process_time() - cpu
+    assert transcript is not None  # it writes English
     reference = (clip.reference or "").split()
     errors = Levenshtein.distance(reference, words_of(transcript.text))
     return Attempt(clip.speaker, clip.groups, len(clip.samples) / SAMPLE_RATE, len(reference), transcript, errors, cpu)
@@ -164,7 +167,7 @@ def summary(attempts: Sequence[Attempt]) -> dict[str, Any]:
     speakers = np.array([a.speaker for a in attempts])
 
     def rate(rows: np.ndarray) -> float:
-        return errors[rows].sum() / said[rows].sum()
+        return float(errors[rows].sum() / said[rows].sum())
 
     rates = [rate(np.flatnonzero(speakers == speaker)) for speaker in np.unique(speakers)]
     return {

@@ -121,7 +121,7 @@ def _load(**options: str) -> Any:
         package = importlib.import_module("moonshine_voice")
     except ImportError as e:
         raise InputError("package_missing", package=PACKAGE, systems=PLATFORMS) from e
-    folder = Path(package.__file__).parent / "assets" / "tiny-en"
+    folder = Path(str(package.__file__)).parent / "assets" / "tiny-en"
     if not folder.is_dir():
         raise InputError("package_without_model", package=PACKAGE, version="0.0.73")
     try:

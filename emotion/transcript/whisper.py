@@ -89,7 +89,7 @@ class Whisper:
 
 def multilingual(folder: str) -> bool:
     """Whether a model knows more than English: costs no import, as its vocabulary says so. Raises InputError where there is none."""
-    return _config(folder)["vocab_size"] >= MULTILINGUAL_VOCABULARY
+    return bool(_config(folder)["vocab_size"] >= MULTILINGUAL_VOCABULARY)
 
 
 def code_of(language: str) -> str:
@@ -140,7 +140,7 @@ def _parameter(name: str) -> str:
 @functools.lru_cache(maxsize=8)
 def _config(folder: str) -> dict[str, Any]:
     try:
-        config = json.loads((Path(folder) / "config.json").read_text("utf-8"))
+        config: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as e:
         raise InputError("whisper_unreadable", folder=folder, reason=e) from e
     if config.get("model_type") != "whisper":
