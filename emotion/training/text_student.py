@@ -1,13 +1,13 @@
 """The text model learns from the teacher: distillation (Hinton et al. 2015) on all texts at hand, those without a label too.
 
-The teacher reads each text once; its logits stay beside it, so that a call that was interrupted goes on with what is missing. The
-student starts from MiniLM as ``emotion.training.text`` does, with 6 layers or, each pretrained one twice, 12, and learns the teacher's
-softened probabilities beside the labels that the rows have. A batch of 64 texts of 20 tokens is 41 G multiply-adds with 6 layers, 0.7 s
-on one core in bfloat16; the teacher's reading of all 180,000 texts is 300 T, an hour and a half.
+The teacher reads each text once. Its logits are kept in its folder, so that an interrupted call goes on with what is missing. The
+student starts from MiniLM as ``emotion.training.text`` does, with 6 layers, or with 12, each pretrained one twice. It learns the
+teacher's softened probabilities beside the labels that the rows have. A batch of 64 texts of 20 tokens is 41 G multiply-adds with
+6 layers, 0.7 s on one core in bfloat16; the teacher's reading of all 180,000 texts is 300 T, an hour and a half.
 
-``python -m emotion.training.text_student --teacher FOLDER --out FOLDER [--layers 12]`` does both from EMOTION_DATA, on one thread, and
-goes on where it was interrupted. ``--figures`` prints the figures of the result. Nothing is written but to ``--out`` and, of what the
-teacher reads, to its folder.
+``python -m emotion.training.text_student --teacher FOLDER --out FOLDER [--layers 12]`` does both from EMOTION_DATA on one thread,
+and goes on where it was interrupted. ``--figures`` prints the figures of the result. It writes to ``--out`` alone, and what the
+teacher reads to the teacher's folder.
 """
 
 import argparse
@@ -66,7 +66,10 @@ def read_by(teacher: text_teacher.Teacher, texts: list[str], folder: Path) -> tu
 
 @dataclasses.dataclass(frozen=True)
 class Taught:
-    """What each text should be read as: ``targets`` by its rows, ``labels`` (n, 7) and ``emotions`` (n, 28) the teacher's logits."""
+    """What each text should be read as.
+
+    ``targets``: by its rows. ``labels`` (n, 7) and ``emotions`` (n, 28): the teacher's logits.
+    """
 
     targets: text.Targets
     labels: Tensor
