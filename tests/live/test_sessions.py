@@ -11,6 +11,7 @@ import soundfile
 
 from emotion import media
 from emotion.analyzer import Analyzer
+from emotion.checkpoint import Choice
 from emotion.face.tracking import Follower, follow
 from emotion.labels import LABELS
 from emotion.live import session as live
@@ -22,6 +23,7 @@ from emotion.live.sessions import Sessions
 from emotion.messages import InputError
 from emotion.readings import Frame, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving import transcription
+from emotion.serving.slots import Slot, Slots
 from emotion.sound import SAMPLE_RATE
 from tests.clips import ASTRONAUT, GLAD, blazeface
 
@@ -44,16 +46,15 @@ class Stub:
         self.heard: list[int] = []
         self.looked = 0
         self.failures = 0  # of the checks of phrases to come
-        self.models = {
+        models = {
             "speech": SimpleNamespace(read=self.read_voice),
             "text": SimpleNamespace(read=lambda text, confidence, explained: TextReading(even(label), confidence)),
             "face": SimpleNamespace(look=self.look),
             "detector": blazeface(),
             "transcript": None,
         }
-
-    def serving(self, role: str) -> SimpleNamespace:
-        return SimpleNamespace(model=self.models[role], choice=SimpleNamespace(source="bundled"))
+        choices = [Choice("stub", "bundled", "1", "MIT")]
+        self.slots = Slots((role, Slot(role, choices, lambda _, model=model: model, None)) for role, model in models.items())
 
     def read_voice(self, samples: np.ndarray) -> SpeechReading:
         time.sleep(self.takes_s)
