@@ -138,8 +138,8 @@ def train(pretrained: Path, out: Path, slices: int = RECIPE.epochs, seed: int = 
     tokenizer.save(str(out / "tokenizer.json"))
     log.info("%d texts, %d of them with a label; %d held out", len(chosen), sum(e.label >= 0 for e in chosen), len(held))
     wanted = text.Targets.of(chosen)
-    odds = chances(wanted.labels.numpy())
-    network = fit(network, tokenizer, "<mask>", chosen, wanted, odds, held, out / CHECKPOINT, recipe, HEAD_RATE)
+    probabilities = draw_probabilities(wanted.labels.numpy())
+    network = fit(network, tokenizer, "<mask>", chosen, wanted, probabilities, held, out / CHECKPOINT, recipe, HEAD_RATE)
     save_file(network.state_dict(), out / "model.safetensors")
 
 
@@ -149,7 +149,7 @@ def fit(
     mask: str,
     examples: list[Example],
     wanted: Any,
-    odds: np.ndarray,
+    probabilities: np.ndarray,
     held: list[Example],
     checkpoint: Path,
     recipe: training_loop.Recipe,
@@ -167,7 +167,7 @@ def fit(
         The tokenizer's entry that stands for a masked one.
     wanted
         What the examples should be read as, with the methods ``only`` and ``loss`` of ``text.Targets``.
-    odds
+    probabilities
         How probably each example is drawn, (n,), sum 1.
     recipe
         An epoch is one slice; ``head_rate`` is the learning rate of the two last layers.
@@ -179,7 +179,7 @@ def fit(
     truth = np.array([e.label for e in watch])
 
     def batches(number: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
-        drawn = rng.choice(len(examples), SLICE * recipe.batch_size, p=odds)
+        drawn = rng.choice(len(examples), SLICE * recipe.batch_size, p=probabilities)
         rows = [text.mask(encode(tokenizer, text.vary(examples[i].item, rng))[0], masked, rng) for i in drawn]
         for batch in text.alike(rows, recipe.batch_size, rng):
             yield pad([rows[i] for i in batch]), wanted.only(drawn[batch])
@@ -202,13 +202,13 @@ def fit(
     )
 
 
-def chances(labels: np.ndarray) -> np.ndarray:
+def draw_probabilities(labels: np.ndarray) -> np.ndarray:
     """How probably each text is drawn, (n,): more often where its labels (n, 7) are rare, by their mean where it has none."""
     weight = np.maximum(labels.sum(axis=0), 1.0) ** -POWER
     each, known = labels @ weight, labels.any(axis=1)
     each[~known] = each[known].mean() if known.any() else 1.0
-    odds: np.ndarray = each / each.sum()
-    return odds
+    probabilities: np.ndarray = each / each.sum()
+    return probabilities
 
 
 def main(argv: list[str] | None = None) -> int:
