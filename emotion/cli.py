@@ -92,8 +92,8 @@ def _add_evaluate(add_parser: AddParser) -> None:
         nargs=2,
         required=True,
         metavar=("NAME", "PATH"),
-        help="ravdess, emodb, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, carer or "
-        "folder, and its file, folder or zip",
+        help="ravdess, emodb, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, carer "
+        "or folder, and its file, folder or zip",
     )
     evaluate.add_argument("--split", help="one part of the set, or held-out; by default everything but train")
     evaluate.add_argument("--restrict", action="store_true", help="renormalise to the labels that the data has")
@@ -108,7 +108,8 @@ def _add_train(add_parser: AddParser) -> None:
     train = add_parser(
         "train",
         help="train a model, or fit the fusion weights",
-        description="Without --dataset: the bundled model again, from EMOTION_DATA. With it: the model in use, trained on with your data.",
+        description="Without --dataset: the bundled model again, from EMOTION_DATA. "
+        "With it: the model in use, trained on with your data.",
     )
     train.add_argument("modality", choices=(*MODALITIES, "fusion"))
     train.add_argument(

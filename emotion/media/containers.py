@@ -1,7 +1,7 @@
 """Audio and video containers, opened by PyAV, and their streams.
 
-PyAV carries its own libav, so nothing but ``pip`` is needed to read wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv and avi. What a file is
-is read from its bytes, never from its name, and a file can make libav open no other.
+PyAV carries its own libav, so nothing but ``pip`` is needed to read wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv and avi. The
+format of a file is read from its bytes, never from its name, and a file cannot make libav open another.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,9 +17,8 @@ from emotion.messages import InputError
 
 # Demuxers that libav may use. Playlists and scripts (hls, concat, sdp, image2 ...) name other files and are not among them.
 CONTAINERS = "wav,w64,aiff,mp3,aac,flac,ogg,mov,matroska,avi"
-Skip = Literal[
-    "DEFAULT", "NONREF", "NONKEY"
-]  # frames that libav need not decode: hardly any, those that no other is made from, all but key frames
+# Frames that libav need not decode: hardly any, those that no other is made from, or all but key frames.
+Skip = Literal["DEFAULT", "NONREF", "NONKEY"]
 ESTIMATED = {"mp3", "aac"}  # containers without a duration, for which libav guesses one from the first bit rate it sees
 
 
@@ -100,7 +99,7 @@ def decoded(
     stream: av.AudioStream | av.VideoStream,
     skip: Callable[[av.Packet], Skip] | None = None,
 ) -> Iterator[av.AudioFrame | av.VideoFrame]:
-    """Frames of one track in order of time; those that are damaged are left out, and those that libav is told to ``skip``."""
+    """Frames of one track in order of time, without those that are damaged and those that libav may ``skip``."""
     stream.codec_context.options = {"max_pixels": str(limits.MAX_PIXELS)}
     for packet in packets(container, stream):
         if skip is not None:

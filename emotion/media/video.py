@@ -15,13 +15,25 @@ from emotion.readings import Frame
 
 
 def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
-    """Frames of a video, evenly spaced over its length: ``FRAME_RATE`` a second, more sparsely where that exceeds ``MAX_FRAMES``.
+    """Frames of a video, evenly spaced over its length: FRAME_RATE a second, or fewer, so that they are at most MAX_FRAMES.
 
-    Each ``Frame`` has its time in seconds from where the file begins and a uint8 RGB (h, w, 3) image, upright, the longer side at
-    most ``FRAME_SIDE``. A damaged or cut-off file gives what can be decoded. No duration is needed in the header: browsers write
-    none.
+    A damaged or cut-off file gives what can be decoded. No duration is needed in the header: browsers write none.
 
-    Raises ``InputError`` where there are no moving pictures or none can be decoded, and for what ``probe`` refuses.
+    Parameters
+    ----------
+    path : str or path
+        Of a webm, mp4, mov, mkv or avi file, whatever its name.
+
+    Returns
+    -------
+    tuple of Frame
+        In order of time, in seconds from where the file begins; uint8 RGB of shape (h, w, 3), upright, the longer side at most
+        FRAME_SIDE pixels.
+
+    Raises
+    ------
+    InputError
+        Where there are no moving pictures or none can be decoded, for more than MAX_DURATION_S, and for what ``probe`` refuses.
     """
     name = name_of(path)
     with opened(path) as file:
@@ -86,7 +98,7 @@ def _slot(time: float, interval: float) -> int:
 def _sampled(
     container: av.container.InputContainer, stream: av.VideoStream, interval: float, wanted: set[float], skip: Skip
 ) -> tuple[Frame, ...]:
-    """The first frame in every stretch of ``interval`` seconds. Of packets that are not of the ``wanted`` times, libav may ``skip`` some."""
+    """The first frame in every slot of ``interval`` seconds. Libav may ``skip`` packets at other than the ``wanted`` times."""
     start, aspect, tick = start_of(container), float(stream.sample_aspect_ratio or 1), _tick(stream)
     stream.thread_type = "AUTO"
     frames: list[Frame] = []

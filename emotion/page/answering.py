@@ -146,7 +146,7 @@ class Session:
             return {**self.panel.show_fusion(say, analysis, chosen), **kept}
 
     def _reporter(self, say: Say, progress: gr.Progress) -> Progress:
-        """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""
+        """Gradio knows whose progress bar it is from the context of the thread that it called, and branches run in others."""
         context = contextvars.copy_context()
 
         def report(share: float, stage: Message) -> None:

@@ -18,8 +18,10 @@ QUALITY = 80
 
 @dataclass(frozen=True)
 class View:
-    """A picture to show: ``jpeg`` in base64, the most probable ``label`` and its ``probability``, ``time`` in seconds, ``weight`` its
-    share in the reading, ``tinted`` where the face counted."""
+    """A picture to show: ``jpeg`` in base64, the most probable ``label`` and its ``probability``, ``time`` in seconds.
+
+    ``weight`` is its share in the reading. It is ``tinted`` where the face counted.
+    """
 
     jpeg: str
     label: str

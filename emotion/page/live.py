@@ -1,7 +1,7 @@
 """The Live tab: microphone and camera stream while somebody speaks, and the answer moves with them.
 
-Sound and pictures come through functions of one component, which its script calls: Gradio's own streams drop sound when a handler is
-slow, and cut it into a file for every packet. What comes here is kept in memory alone.
+Sound and pictures come through functions of one component, which its script calls: Gradio's own streams drop sound when a handler
+is slow, and cut it into a file for every packet. What comes here is kept in memory alone.
 """
 
 import base64
@@ -86,7 +86,8 @@ def build(analyzer: Analyzer) -> list[Source]:
 def _stage() -> str:
     """The tab's own elements, which its script fills."""
     bars = "".join(
-        f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i><output></output></div>'
+        f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i>'
+        "<output></output></div>"
         for name in LABELS
     )
     settings = {
@@ -114,7 +115,8 @@ def _stage() -> str:
 </div>
 <div class="part">{element("h2", "live_moods")}<canvas class="moods" role="img" {label("live_moods")}></canvas></div>
 <div class="part">{element("h2", "live_sound", seconds=COLUMNS // COLUMNS_A_SECOND)}
-  <canvas class="wave" role="img" {label("live_wave")}></canvas><canvas class="spectrum" role="img" {label("live_spectrum")}></canvas></div>
+  <canvas class="wave" role="img" {label("live_wave")}></canvas>
+  <canvas class="spectrum" role="img" {label("live_spectrum")}></canvas></div>
 <div class="part">{element("h2", "what_was_said")}{element("p", "live_phrases", 'class="said" tabindex="0"')}</div>
 <p class="pace"></p>
 </div>"""
@@ -126,7 +128,7 @@ def _part(message: Any, name: str) -> Any:
 
 
 def _say(message: Any) -> Say:
-    """The page says in each message which language it speaks: an answer must fit it, also where the session is no longer known."""
+    """Of the language that the page names in each message: an answer must fit it, also where the session is gone."""
     return texts.known(_part(message, "language"))
 
 

@@ -1,7 +1,8 @@
-"""The timeline of a recording: mood and emotions of its windows on one axis, and what was said, shown and heard at a moment of it.
+"""The timeline of a recording: mood and emotions of its windows on one axis, and what was said, shown and heard at one moment.
 
-What goes to the browser for 10 minutes, the longest there is: 24 pictures of at most 20 kB in base64, 480 kB; the spectrogram, 170 kB;
-the pitch, 20 kB; 300 windows of three modalities, 100 kB. A corrected text sends the windows alone, a weight 3 kB of moods.
+What goes to the browser for 10 minutes, the longest there is: 24 pictures of at most 20 kB in base64, 480 kB; the spectrogram,
+170 kB; the pitch, 20 kB; 300 windows of three modalities, 100 kB. A corrected text sends the windows alone, a weight
+3 kB of moods.
 """
 
 import base64
@@ -152,7 +153,8 @@ def _strip(name: str) -> str:
     paths = "".join(f'<path fill="{COLOURS[emotion]}"/>' for emotion in LABELS)
     return (
         element("div", f"name_{name}", f'class="name" data-read="{name}"')
-        + f'<svg class="plot strip" data-read="{name}" preserveAspectRatio="none" viewBox="0 0 1 1" aria-hidden="true">{paths}</svg>'
+        + f'<svg class="plot strip" data-read="{name}" preserveAspectRatio="none" viewBox="0 0 1 1" aria-hidden="true">'
+        f"{paths}</svg>"
     )
 
 
@@ -173,7 +175,7 @@ def _row(name: str) -> str:
 
 
 def _sound() -> str:
-    """The spectrogram as large as the whole recording, of which a part is in view, with the pitch over it: x in ms, y from 0 to 1000."""
+    """The spectrogram of the whole recording, of which a part is in view, with the pitch over it: x in ms, y from 0 to 1000."""
     low, high = SPECTROGRAM_HZ
     hertz = "".join(
         f'<b style="--at:{np.log(hz / low) / np.log(high / low):.3f}">{f"{hz // 1000}k" if hz >= 1000 else hz}</b>'

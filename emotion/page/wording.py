@@ -191,7 +191,8 @@ def frames(say: Say, views: Sequence[View], still: bool) -> str:
 def details(say: Say, analysis: Analysis) -> str:
     """Time per stage, and which model answered."""
     times = "".join(
-        f'<tr><th scope="row">{say(f"stage_{stage}" if stage in WHOLE else f"name_{stage}")}</th><td class="number">{say.number(analysis.timings_ms[stage])} ms</td></tr>'
+        f'<tr><th scope="row">{say(f"stage_{stage}" if stage in WHOLE else f"name_{stage}")}</th>'
+        f'<td class="number">{say.number(analysis.timings_ms[stage])} ms</td></tr>'
         for stage in STAGES
         if stage in analysis.timings_ms
     )

@@ -37,10 +37,31 @@ Each folder has its own card with data, figures and how they were obtained, limi
 
 
 def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool = False) -> dict[str, Any]:
-    """Create ``repo`` on the Hub where it is not there yet and upload the models to it, or the app with ``space``.
+    """Upload the bundled models, or the app, to a repository on the Hub, which is created where it does not exist.
 
-    Models published are entered first in the weights file in use. With ``dry_run`` nothing is sent or written. Returns what was, or
-    would be, uploaded. Raises InputError for a name that is none, a missing token or a Hub that refuses.
+    Published models are entered in the weights file in use, each before the bundled one that it is a copy of.
+
+    Parameters
+    ----------
+    repo : str
+        "owner/name".
+    space : bool
+        The app as a Space, in place of the models.
+    dry_run : bool
+        Send and write nothing.
+    private : bool
+        Whether a new repository is private.
+
+    Returns
+    -------
+    dict
+        ``repo``, ``kind``, ``uploaded``, ``files`` with the bytes of each and ``bytes`` in all. After an upload the
+        ``revision``; of models also the ``preload`` line for a Space.
+
+    Raises
+    ------
+    InputError
+        For a name that is none, a missing token, an incomplete clone, a weights file that is not valid, or a Hub that refuses.
     """
     if not REPOSITORY.fullmatch(repo):
         raise InputError("repository_name", repo=repo)

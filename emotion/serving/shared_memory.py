@@ -1,8 +1,8 @@
-"""Large arrays from a worker process to its caller: through memory that both have open, copied once on either side.
+"""Large arrays from a worker process to its caller, through memory that both have open, copied once on either side.
 
-A pipe takes 64 kB at a time, and what goes through it was pickled twice: for the frames of 10 s of video (46 MB) that took longer
-than decoding them. The memory is a file without a name (``memfd_create``, Linux): the caller's, so that a worker that dies leaves
-nothing behind, and gone with the caller. Elsewhere, and where it cannot be had, everything goes through the pipe.
+A pipe takes 64 kB at a time, and what goes through it is pickled twice: for the frames of 10 s of video (46 MB) that took longer
+than decoding them. The memory is a file without a name (``memfd_create``, Linux). It belongs to the caller and ends with it, so
+that a worker that dies leaves nothing behind. Where it cannot be had, as on other systems, everything goes through the pipe.
 """
 
 import os

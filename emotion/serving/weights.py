@@ -40,12 +40,23 @@ def file_in_use(file: str | Path | None = None) -> Path:
 
 
 def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
-    """The choices for each role, best first, of a file (default: ``file_in_use``), after any on trial.
+    """The choices for each role, best first.
 
-    A role that the file does not name has the choices of the project's own file.
+    Parameters
+    ----------
+    file : str or Path, optional
+        A weights file; default: ``file_in_use``. A role that it does not name has the choices of the project's own file.
 
-    A Hub repository in EMOTION_TEXT_MODEL, EMOTION_SPEECH_MODEL or EMOTION_FACE_MODEL, "owner/name" or "owner/name@revision", is
-    tried before those of the file. Raises InputError naming the line when the file is not valid.
+    Returns
+    -------
+    dict
+        A tuple of choices for each of ROLES. A Hub repository in EMOTION_TEXT_MODEL, EMOTION_SPEECH_MODEL or EMOTION_FACE_MODEL,
+        "owner/name" or "owner/name@revision", comes before those of the file.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or is not valid, with the line.
     """
     from ruamel.yaml import YAML, YAMLError
     from ruamel.yaml.comments import CommentedMap

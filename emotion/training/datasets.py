@@ -33,8 +33,8 @@ Item = TypeVar("Item", str, np.ndarray)
 class Example(Generic[Item]):
     """``item``: a text, samples (n,) at 16 kHz, or a uint8 image; ``label`` an index into LABELS, -1 where there is none.
 
-    ``valence`` is a rating from 1 to 5, by people or by what an emotion without a counterpart means, where the set has one; ``emotions``
-    the indices into GOEMOTIONS of all that a row was given; ``labels`` those into LABELS where a row was given several.
+    ``valence``: where the set has one, a rating from 1 to 5, by people or by what an emotion without a counterpart means.
+    ``emotions``: indices into GOEMOTIONS of all that a row was given. ``labels``: those into LABELS where it was given several.
     """
 
     id: str
@@ -159,7 +159,7 @@ def _fer2013(source: Source, split: str | None) -> Iterator[Example]:
 
 
 def _ferplus(source: Source, split: str | None) -> Iterator[Example]:
-    """FER2013 in its official pixels, with the set's own label; faces that could not be paired with one have none and are left out."""
+    """FER2013 in its official pixels, with the set's own label. Faces that could not be paired with one are left out."""
     for row in csv.DictReader(io.StringIO(source.read("labels.csv").decode("utf-8"))):
         label = to_label(row["fer2013"])
         if label and _wanted(PurePosixPath(row["file"]).parent.name, split):
@@ -222,7 +222,8 @@ def _emobank(source: Source, split: str | None) -> Iterator[Example]:
                 yield Example(row["id"], row["text"], -1, row["id"], valence=float(row["V"]))
 
 
-# Sets with one table of their own columns: id, text, emotion, label (of the seven, or none), valence, speaker_or_dialogue, source.
+# Sets of one table each, whose columns are: id, text, emotion, label (of the seven, or none), valence, speaker_or_dialogue,
+# source.
 TABLES = ("empathetic", "dailydialog", "emorynlp", "xed", "carer")
 
 

@@ -10,7 +10,6 @@ model, which should be right about as often as on the picture that was pasted. S
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import sys
 import time
@@ -31,7 +30,7 @@ from emotion.readings import Frame
 from emotion.serving.loaders import load_recogniser
 from emotion.serving.roles import FaceModel
 from emotion.serving.weights import DEFAULT_FILE, read
-from emotion.training import datasets, metrics
+from emotion.training import datasets, export, metrics
 from emotion.training.datasets import Example
 
 WIDTH, HEIGHT = 640, 480  # pixels of a picture
@@ -69,14 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m emotion.training.detection", description=__doc__.splitlines()[0])
-    data = os.environ.get("EMOTION_DATA")
-    parser.add_argument(
-        "path",
-        nargs="?" if data else None,
-        type=Path,
-        default=Path(data) / "ferplus.zip" if data else None,
-        help="FER2013 with its labels.csv, a folder or a zip (default: ferplus.zip in EMOTION_DATA)",
-    )
+    export.add_path(parser, "ferplus.zip", "FER2013 with its labels.csv")
     parser.add_argument(
         "--split", default="validation", choices=("train", "validation"), help="whose faces (default: validation)"
     )

@@ -1,5 +1,6 @@
 """Writes a trained model: safetensors in half precision, config, card, and its figures into weights.yaml."""
 
+import argparse
 import dataclasses
 import json
 import logging
@@ -239,3 +240,15 @@ def data_file(name: str) -> Path:
         if candidate.exists():
             return candidate
     raise InputError("dataset_not_in_folder", dataset=name, folder=root)
+
+
+def add_path(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+    """The argument ``path`` of a command over one data set: by default the file ``name`` in EMOTION_DATA, where that is set."""
+    data = os.environ.get("EMOTION_DATA")
+    parser.add_argument(
+        "path",
+        nargs="?" if data else None,
+        type=Path,
+        default=Path(data) / name if data else None,
+        help=f"{what}, a folder or a zip (default: {name} in EMOTION_DATA)",
+    )

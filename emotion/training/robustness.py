@@ -286,14 +286,14 @@ def _conflicts(weights: dict[str, float], pairs: fusion.Pairs) -> list[dict[str,
             fuse({MODALITIES[m]: Reading(pairs.probabilities[i, m], float(pairs.reliability[i, m])) for i, m in pair}, weights)
             for pair in zip(zip(glad, itertools.repeat(one)), zip(down, itertools.repeat(other)), strict=False)
         ]
-        felt = np.array([f.mood for f in fused])
+        felt, mixed = np.array([f.mood for f in fused]), np.mean([f.mixed for f in fused])
         outer = np.sort(moods(np.stack([pairs.probabilities[glad, one], pairs.probabilities[down, other]], axis=1)), axis=1)
         between = ((felt >= outer[:, 0] - 1e-9) & (felt <= outer[:, 1] + 1e-9)).mean()
         rows.append(
             {
                 "what": f"happy {MODALITIES[one]}, sad or angry {MODALITIES[other]}",
                 "n": CONFLICTS,
-                "result": f"{np.mean([f.mixed for f in fused]):.1%} mixed, {between:.0%} between, median mood {np.median(felt):.2f}",
+                "result": f"{mixed:.1%} mixed, {between:.0%} between, median mood {np.median(felt):.2f}",
             }
         )
     return rows

@@ -310,7 +310,10 @@ def fit_network(
     recipe: training_loop.Recipe,
     watch: list[Example],
 ) -> training_loop.Network:
-    """Fine-tune a network with an ``encoder`` and the heads ``label`` and ``emotions``; the macro-F1 on ``watch`` is logged after each epoch and chooses nothing."""
+    """Fine-tune a network with an ``encoder`` and the heads ``label`` and ``emotions``.
+
+    The macro-F1 on ``watch`` is logged after each epoch and chooses nothing.
+    """
     wanted, masked = Targets.of(examples), tokenizer.token_to_id("[MASK]")
     assert masked is not None
     truth = np.array([e.label for e in watch])

@@ -1,7 +1,7 @@
 """How well the text model does, and how far its confidence can be believed, on what was held out of each data set.
 
-``python -m emotion.training.text_calibration`` prints a Markdown table, from EMOTION_DATA: of the tenth of each set that is held out by a
-hash of its groups, and of the official dev parts. ``--source`` chooses the model as in ``emotion analyze``.
+``python -m emotion.training.text_calibration`` prints a Markdown table, from EMOTION_DATA: of the tenth of each set that is held
+out by a hash of its groups, and of the official dev parts. ``--source`` chooses the model as in ``emotion analyze``.
 """
 
 import argparse

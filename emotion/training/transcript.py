@@ -10,7 +10,6 @@ lie beside RAVDESS.
 import argparse
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,7 @@ from emotion.messages import InputError
 from emotion.readings import Transcript
 from emotion.serving.transcription import transcribe, warm
 from emotion.sound import SAMPLE_RATE
-from emotion.training import metrics
+from emotion.training import export, metrics
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
 from emotion.transcript.moonshine import LEAST_WORDS, words_of
 
@@ -81,14 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m emotion.training.transcript", description=__doc__.splitlines()[0])
-    data = os.environ.get("EMOTION_DATA")
-    parser.add_argument(
-        "path",
-        nargs="?" if data else None,
-        type=Path,
-        default=Path(data) / "ravdess.zip" if data else None,
-        help="RAVDESS speech, a folder or a zip (default: ravdess.zip in EMOTION_DATA)",
-    )
+    export.add_path(parser, "ravdess.zip", "RAVDESS speech")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 

@@ -22,7 +22,7 @@ FLAGS = [
 
 @pytest.fixture(scope="package")
 def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
-    """Starts a browser whose devices are allowed ("") or refused ("=deny"), and whose visitor speaks the language of ``locale``."""
+    """Starts a browser whose devices are allowed ("") or refused ("=deny"); its visitor speaks the language of ``locale``."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in CHROMIUM")
     playwright = pytest.importorskip(

@@ -123,7 +123,14 @@ def test_an_idle_worker_that_is_killed_is_replaced(pool):
     pid = pool.submit(os.getpid, timeout=20).result()
     os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: not alive(pid))
-    assert pool.submit(echo, 5, timeout=20).result() == 5
+
+    def answered():
+        try:
+            return pool.submit(echo, 5, timeout=20).result() == 5
+        except workers.WorkerError:  # handed in before the pool knew
+            return False
+
+    assert wait_until(answered)
 
 
 def test_cancelling_ends_the_task(pool, tmp_path):
