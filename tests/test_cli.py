@@ -10,6 +10,8 @@ from emotion import cli
 from emotion.serving.weights import ROOT
 from tests.clips import GLAD
 
+pytestmark = pytest.mark.models
+
 
 def test_analyze_prints_one_json_document():
     """In a process of its own, whose libraries might print something."""

@@ -45,6 +45,8 @@ from tests import published
 from tests.clips import blazeface
 from tests.sounds import voice
 
+pytestmark = pytest.mark.models
+
 
 def choice(folder, loader="transformers", **known):
     return Choice("a/model", "hub", "0" * 40, "MIT", folder, loader=loader, **known)
