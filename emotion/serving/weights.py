@@ -115,7 +115,8 @@ def fusion_weight(role: str, choice: Choice, others: Sequence[Choice]) -> float:
     """The weight of a modality's model in the fusion.
 
     It is the choice's own. Where it has none, it is that of the bundled model among all ``others`` of its role, or of the
-    project's own file. A weight belongs to the model that it was fitted for: one that borrows another's is shown as not calibrated.
+    project's own file. A weight belongs to the model that it was fitted for: one that borrows another's is shown as not
+    calibrated.
     """
     bundled_ones = (other for other in (*others, _bundled_here(role)) if other.source == "bundled")
     return next(c.fusion_weight for c in (choice, *bundled_ones) if c.fusion_weight is not None)
