@@ -142,7 +142,7 @@ class Analyzer:
 
     def weight_of(self, role: str, choice: Choice) -> float:
         """The fusion weight, >= 0, of a modality's model: its own, or that fitted for the modality's bundled model."""
-        return weights.fusion_weight(choice, self._choices[role])
+        return weights.fusion_weight(role, choice, self._choices[role])
 
     @property
     def text(self) -> TextModel:

@@ -171,7 +171,9 @@ def model_file(choice: Choice, suffix: str) -> Path:
     if len(files) != 1:
         raise InputError("model_file_count", model=choice.name, suffix=suffix, found=[file.name for file in files] or 0)
     if files[0].stat().st_size < LEAST_BYTES:
-        raise InputError("model_file_pointer", model=choice.name, file=files[0].name, bytes=files[0].stat().st_size)
+        raise InputError(
+            "model_file_too_small", model=choice.name, file=files[0].name, bytes=files[0].stat().st_size, limit=LEAST_BYTES
+        )
     return files[0]
 
 

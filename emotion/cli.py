@@ -262,6 +262,9 @@ def _show_analysis(analysis: "Analysis") -> str:
         lines.append(
             f"words ({analysis.transcript.engine}, confidence {analysis.transcript.confidence:.2f}): {analysis.transcript.text}"
         )
+    for role, model in analysis.models.items():
+        calibrated = "" if model.calibrated or role == "detector" else ", not calibrated"
+        lines.append(f"{role} by {model.name} ({model.source}, {model.revision}{calibrated})")
     return "\n".join(lines + [f"warning: {warning}" for warning in analysis.warnings])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion.checkpoint import Choice
+from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message
 from emotion.serving import hub, weights
 from emotion.serving.loaders import load
@@ -109,7 +110,8 @@ def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], troub
     for choice in choices:
         message, usable = _choice(load_choice, choice, trouble)
         state = message.say().removesuffix(".")
-        found.append({"name": choice.name, "source": choice.source, "revision": choice.revision, "state": state})
+        known = {"source": choice.source, "revision": choice.revision, "calibrated": choice.info.calibrated}
+        found.append({"name": choice.name, **known, "state": state})
         if usable:
             serves = choice.name
             break
@@ -173,6 +175,8 @@ def show(findings: dict[str, Any]) -> str:
     for role, model in findings["models"].items():
         for i, choice in enumerate(model["choices"]):
             origin = f"{choice['source']}, {_short(choice['revision'])}"
+            if role in MODALITIES and not choice["calibrated"]:
+                origin += ", not calibrated"
             lines.append(f"{role if i == 0 else '':12}{choice['name']} ({origin}): {choice['state']}")
         lines.append(f"{'':12}-> {model['serves'] or 'nothing'} would answer")
     return "\n".join(lines)

@@ -108,17 +108,23 @@ def default_weights() -> dict[str, float]:
     """The fitted fusion weight of each modality's first model that needs no network, else of its first."""
     choices = read()
     first = {role: next((c for c in choices[role] if c.source in OFFLINE), choices[role][0]) for role in MODALITIES}
-    return {role: fusion_weight(choice, choices[role]) for role, choice in first.items()}
+    return {role: fusion_weight(role, choice, choices[role]) for role, choice in first.items()}
 
 
-def fusion_weight(choice: Choice, others: Sequence[Choice]) -> float:
-    """The choice's own weight; where it has none, that of the bundled model among all ``others`` of its role; else an equal part.
+def fusion_weight(role: str, choice: Choice, others: Sequence[Choice]) -> float:
+    """The weight of a modality's model in the fusion.
 
-    A weight belongs to the model that it was fitted for: one that borrows another's is shown as not calibrated.
+    It is the choice's own. Where it has none, it is that of the bundled model among all ``others`` of its role, or of the
+    project's own file. A weight belongs to the model that it was fitted for: one that borrows another's is shown as not
+    calibrated.
     """
-    bundled_ones = (other for other in others if other.source == "bundled")
-    known = [c.fusion_weight for c in (choice, *bundled_ones) if c.fusion_weight is not None]
-    return known[0] if known else 1 / len(MODALITIES)
+    bundled_ones = (other for other in (*others, _bundled_here(role)) if other.source == "bundled")
+    return next(c.fusion_weight for c in (choice, *bundled_ones) if c.fusion_weight is not None)
+
+
+@functools.cache
+def _bundled_here(role: str) -> Choice:
+    return bundled(role, DEFAULT_FILE)
 
 
 def _on_trial(role: str) -> tuple[Choice, ...]:

@@ -33,7 +33,7 @@ def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
 
         def launched(devices: str = "", locale: str | None = None):
             return running.chromium.launch_persistent_context(
-                f"{home}/{devices}{locale}",
+                tempfile.mkdtemp(dir=home),
                 executable_path=CHROMIUM,
                 args=[*FLAGS, *media, f"--use-fake-ui-for-media-stream{devices}"],
                 locale=locale,

@@ -12,6 +12,8 @@ import pytest
 from emotion.serving.weights import ROOT
 from tests.hub_server import Fault, HubServer
 
+pytestmark = pytest.mark.models
+
 WEIGHTS = bytes(range(256)) * 400
 FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS}
 DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
