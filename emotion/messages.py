@@ -60,9 +60,16 @@ class Message:
         return {"code": self.code, "fields": {name: _ready(value) for name, value in self.fields.items()}}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Message":
-        """The message that ``to_dict()`` gave. Raises ValueError for an unknown code, and for fields that are not the code's."""
-        return _message(data, MOST_NESTED)
+    def from_dict(cls, data: Mapping[str, Any], room: int = MOST_NESTED) -> "Message":
+        """The message that ``to_dict()`` gave.
+
+        Raises ValueError for an unknown code, for fields that are not the code's, and where more than ``room`` messages and lists
+        lie within one another.
+        """
+        message = cls(data["code"], {name: _parsed(value, room - 1) for name, value in data["fields"].items()})
+        if message.code not in codes() or set(message.fields) != codes()[message.code]:
+            raise ValueError(f"no code {message.code!r} has the fields {sorted(message.fields)}")
+        return message
 
 
 class InputError(ValueError):
@@ -169,19 +176,11 @@ def _ready(value: Any) -> Any:
     return [_ready(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _message(data: Mapping[str, Any], room: int) -> Message:
-    """Of ``Message.from_dict``, with ``room`` for so many messages and lists within one another."""
-    message = Message(data["code"], {name: _parsed(value, room - 1) for name, value in data["fields"].items()})
-    if message.code not in codes() or set(message.fields) != codes()[message.code]:
-        raise ValueError(f"no code {message.code!r} has the fields {sorted(message.fields)}")
-    return message
-
-
 def _parsed(value: Any, room: int) -> Any:
     if not room:
-        raise ValueError(f"a message holds more than {MOST_NESTED} within one another")
+        raise ValueError("too many messages and lists lie within one another")
     if isinstance(value, Mapping):
-        return _message(value, room)
+        return Message.from_dict(value, room)
     return tuple(_parsed(item, room - 1) for item in value) if isinstance(value, list) else value
 
 
