@@ -6,8 +6,8 @@ teacher's softened probabilities beside the labels that the rows have. A batch o
 6 layers, 0.7 s on one core in bfloat16; the teacher's reading of all 180,000 texts is 300 T, an hour and a half.
 
 ``python -m emotion.training.text_student --teacher FOLDER --out FOLDER [--layers 12]`` does both from EMOTION_DATA on one thread,
-and goes on where it was interrupted. ``--figures`` prints the figures of the result. It writes to ``--out`` alone, and what the
-teacher reads to the teacher's folder.
+and goes on where it was interrupted. ``--figures`` prints the figures of the result; the ECE of the held-out rows is in-sample,
+as the temperature is fitted on them. It writes to ``--out`` alone, and what the teacher reads to the teacher's folder.
 """
 
 import argparse

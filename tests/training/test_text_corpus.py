@@ -77,11 +77,14 @@ def test_nothing_held_out_is_trained_on_in_another_spelling():
 def test_the_corpus_keeps_groups_and_texts_on_one_side(tmp_path):
     folder = corpus_folder(tmp_path)
     dev = datasets.load("text", "meld", folder, "dev")
-    table(folder / "xed.csv", HEADER, [("x", dev[0].item.upper(), "joy", "happy", 4.4, "x1", "xed"), *((ROWS[0]),)])
+    asked = [s.text for s in spoken_sentences.sentences() if len(text_corpus.words(s.text).split()) >= text_corpus.SHORT]
+    twice = [(f"x{i}", said.upper(), "joy", "happy", 4.4, f"x{i}", "xed") for i, said in enumerate((dev[0].item, *asked[:20]))]
+    table(folder / "xed.csv", HEADER, [*twice, ROWS[0]])
     chosen, held = text_corpus.corpus(folder)
     assert held and not {e.group for e in chosen} & {e.group for e in held}
     assert {text.set_of(e) for e in held} >= {"empathetic", "dailydialog", "goemotions"}
     assert {text_corpus.words(e.item) for e in chosen}.isdisjoint(text_corpus.words(e.item) for e in [*held, *dev])
+    assert {text_corpus.words(e.item) for e in chosen}.isdisjoint(map(text_corpus.words, asked))
     assert sum(e.group == "phrases" for e in chosen) == len(phrases.examples())
     more = text_corpus.corpus(folder, unlabelled=True)
     assert [e.id for e in more[1]] == [e.id for e in held]
@@ -159,6 +162,12 @@ def test_answers_are_counted_by_category():
     missed = spoken_sentences.misses(answered)
     assert [row["sentence"] for row in missed] == ["a sad", "b sad"]
     assert [row[""] for row in missed] == ["for certain", ""] and "not happy" in missed[0]["label"]
+
+
+def test_a_model_that_cannot_be_had_is_one_line_of_error(capsys, monkeypatch):
+    monkeypatch.setenv("EMOTION_HUB_DEADLINE", "soon")
+    assert spoken_sentences.main([]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_command_prints_every_category(capsys):
