@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.page.visitor import ANSWER_MS, TAP, WIDE
+from tests.page.visitor import ANSWER_MS, TAP, WIDE, visit
 from tests.running import App
 
 CHROMIUM = (
@@ -70,8 +70,7 @@ def open_page(app: App, browser) -> Iterator[Callable]:
         page.on("request", lambda r: None if r.url.startswith((app.url, "blob:", "data:")) else elsewhere.append(r.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.add_init_script(TAP)
-        page.goto(app.url)
-        page.locator("#headline .invitation").wait_for(timeout=ANSWER_MS)
+        visit(page, app.url)
         return page
 
     yield opened
