@@ -1,6 +1,7 @@
 """The command line, run as a user runs it and in process."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -84,3 +85,14 @@ def test_a_broken_weights_file_is_a_user_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("EMOTION_WEIGHTS", str(tmp_path / "w.yaml"))
     assert cli.main(["analyze", "--text", "a"]) == 1
     assert "line 1" in capsys.readouterr().err
+
+
+def test_what_others_print_meanwhile_is_not_part_of_the_json(monkeypatch, capfd):
+    def analyze(arguments):
+        os.write(1, b"of a library\n")
+        return {"mood": 3.0}
+
+    monkeypatch.setattr(cli, "_analyze", analyze)
+    assert cli.main(["analyze", "--text", "so", "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out) == {"mood": 3.0} and "of a library" in err

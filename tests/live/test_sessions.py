@@ -133,7 +133,7 @@ def test_a_packet_that_is_sent_again_counts_once(opened):
     for packet, start in ((0, 0), (0, 0), (1, 16_000), (0, 0), (1, 16_000), (2, 32_000), (3, 48_000)):
         session.hear(whole[start : start + 16_000], 16_000, packet)
     np.testing.assert_allclose(session.finish().samples, media.from_samples(whole, 16_000), atol=1e-6)
-    with pytest.raises(InputError, match="Packet 7"):
+    with pytest.raises(InputError, match="packet 7"):
         session.hear(whole, 16_000, 7)
 
 
