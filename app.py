@@ -3,8 +3,7 @@
 Importing this file does nothing, as Python's spawned processes require.
 """
 
-import contextlib
-import ctypes
+import functools
 import logging
 import os
 import signal
@@ -13,19 +12,20 @@ import time
 
 log = logging.getLogger("emotion.app")
 
-M_ARENA_MAX, ARENAS = -8, 2  # of glibc's malloc.h
-QUEUE_SIZE = 24  # events that wait, of all visitors; the next is told to try again
+QUEUE_SIZE = 100  # quick events that wait, of all visitors, such as moved weights; analyses wait in the analyzer's lanes
 
 
 def main() -> None:
     start = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: uploads are deleted, workers stopped
-    share_heaps()
+    from emotion.serving import memory
+
+    memory.share_heaps()
     configure()
     offer_gpu()
     import emotion  # after configure(): Gradio and numba read the environment when they are imported
     from emotion import page
-    from emotion.page import temporary
+    from emotion.page import temporary, visitors
 
     analyzer = emotion.load()
     temporary.keep_sweeping(temporary.folder())
@@ -33,18 +33,12 @@ def main() -> None:
     _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **page.launch_options())
     log.info("the page answers at %s after %.1f s; the models load now", address, time.monotonic() - start)
     analyzer.warm()
+    memory.keep_giving_back(analyzer.lanes, functools.partial(visitors.forget, demo.app))
     try:
         demo.block_thread()
     finally:
         analyzer.close()
         temporary.sweep(temporary.folder(), max_age_s=0)  # uploads that broke off, which Gradio's own clearing does not know
-
-
-def share_heaps() -> None:
-    """Has all threads share two heaps. By default glibc makes eight for each core, and each keeps what it once held."""
-    if "MALLOC_ARENA_MAX" not in os.environ:
-        with contextlib.suppress(AttributeError, TypeError):  # another C library, Windows
-            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def configure() -> None:
@@ -54,8 +48,11 @@ def configure() -> None:
     private = os.path.join(tempfile.gettempdir(), f"emotion-{os.getuid() if hasattr(os, 'getuid') else 'app'}")
     os.makedirs(private, mode=0o700, exist_ok=True)  # what visitors say is not for others on this machine
     defaults = HUB_DEFAULTS | {
+        "OMP_NUM_THREADS": "1",  # the branches of an analysis are what runs side by side, here and in the workers
+        "OPENBLAS_NUM_THREADS": "1",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000",  # the default groups a table after every event: a fifth of a core
+        "GRADIO_ANALYTICS_MAX_EVENTS": "100",  # events that Gradio remembers, and walks through after each: it has 10,000
         "GRADIO_TEMP_DIR": os.path.join(private, "uploads"),
         "NUMBA_CACHE_DIR": os.path.join(private, "numba"),  # librosa's compiled code, where site-packages is not writable
     }

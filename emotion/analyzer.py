@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message, reason
 from emotion.readings import Analysis, FaceReading, Frame, Media, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
+from emotion.serving.lanes import Lanes
 from emotion.serving.loaders import load
 from emotion.serving.roles import FaceModel, SpeechModel, TextModel
 from emotion.serving.slots import Fetcher, Model, Serving, Slot, Slots, Status
@@ -32,6 +33,7 @@ PROBE_TIMEOUT_S = 20.0
 MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
+TOLD_EVERY_S = 1.0  # the longest time between two reports of progress
 
 Audio = str | os.PathLike | tuple[np.ndarray, int]
 Video = str | os.PathLike | list[Frame] | tuple[Frame, ...]
@@ -115,6 +117,8 @@ class Analyzer:
         By role, which model serves it and which may.
     workers : Workers
         The processes that decode media and write speech down.
+    lanes : Lanes
+        Whose turn it is, for whatever serves many visitors with this analyzer. ``analyze`` itself does not wait for one.
 
     Raises
     ------
@@ -125,7 +129,7 @@ class Analyzer:
     def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
-        self.workers, self._fetch = Workers(), Fetcher()
+        self.workers, self.lanes, self._fetch = Workers(), Lanes(), Fetcher()
         self.slots = Slots(
             (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
@@ -206,7 +210,8 @@ class Analyzer:
         language : str
             That of the speech, a code such as "en" or "en-US". Words are left out where the engine does not know it.
         progress : callable, optional
-            Called with the share that is done, 0 to 1, and a Message that names the stage.
+            Called with the share that is done, 0 to 1, and a Message that names the stage, at least every TOLD_EVERY_S. What it
+            raises ends the analysis, and its tasks in worker processes with it: so is one ended that nobody waits for.
 
         Returns
         -------
@@ -301,17 +306,20 @@ class Analyzer:
             note = Message("model_fell_back", {"role": slot.role, "model": model, "fallback": substitute, "why": reason(e)})
             return Answer(read(fallback.model), fallback, (note,))
 
-    def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
-        """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past the time limit."""
-        return self.speech_to_text(transcription.transcribe, samples, language, engine)
+    def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Future[Transcript | None]:
+        """What is said, as ``transcription.transcribe``, in a worker process. TimeoutError past the time limit."""
+        return self._heard(transcription.transcribe, samples, language, engine)
 
     def speech_to_text(self, function: Callable[..., T], samples: np.ndarray, *arguments: Any) -> T:
         """Speech to text by a ``function`` of ``emotion.serving.transcription``, in a worker process.
 
         Raises TimeoutError past TRANSCRIPT_TIMEOUT_S and TRANSCRIPT_RATE for each second of sound.
         """
+        return self._heard(function, samples, *arguments).result()
+
+    def _heard(self, function: Callable[..., T], samples: np.ndarray, *arguments: Any) -> Future[T]:
         limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
-        return self.workers.submit(function, samples, *arguments, timeout=limit).result()
+        return self.workers.submit(function, samples, *arguments, timeout=limit)
 
     def _request(
         self, text: str | None, audio: Audio | None, video: Video | None, image: Image | None, transcribe: bool, language: str
@@ -355,6 +363,8 @@ class _Job:
         at_first = {role: slot.now() for role, slot in analyzer.slots.items()}
         # No role's model changes within one analysis. One that is not loaded yet is loaded when it is asked for.
         self._settled = functools.cache(lambda role: at_first[role] or analyzer.serving(role))
+        self._tasks: list[Future] = []  # in worker processes
+        self._wanted = True
 
     def serving(self, slot: Slot[Model]) -> Serving[Model]:
         """What serves a slot's role throughout this analysis."""
@@ -365,6 +375,7 @@ class _Job:
         request = self.request
         self.progress(0.05, Message("reading_file"))
         sound, pictures = request.sound and request.sound(), request.pictures and request.pictures()
+        self._tasks += [task for task in (sound, pictures) if task is not None]
         branches: dict[str, Callable[[], Branch]] = {}
         if request.text is not None or request.needs_transcript:
             branches["text"] = lambda: self._text(sound)
@@ -372,14 +383,27 @@ class _Job:
             branches["speech"] = lambda: self._speech(sound)
         if pictures is not None:
             branches["face"] = lambda: self._face(pictures)
-        with ThreadPoolExecutor(max_workers=len(branches) or 1) as pool:
+        with ThreadPoolExecutor(max_workers=len(branches) + 1) as pool:
             running = {name: pool.submit(branch) for name, branch in branches.items()}
-            decoded, ms = _timed(lambda: self._decoded(sound, pictures))
-            found = {}
-            for name, future in running.items():
-                found[name] = future.result()
-                self.progress(0.1 + 0.85 * len(found) / len(running), Message("modality_read", {"modality": name}))
-        return self._assembled(found, decoded, ms)
+            decoding = pool.submit(_timed, lambda: self._decoded(sound, pictures))
+            self._report([*running.values(), decoding], {future: name for name, future in running.items()})
+        decoded, ms = decoding.result()
+        return self._assembled({name: future.result() for name, future in running.items()}, decoded, ms)
+
+    def _report(self, futures: Sequence[Future], names: Mapping[Future, str]) -> None:
+        """Tells how far they are until all are done. Where a report raises, nobody waits: the tasks in workers are cancelled."""
+        pending, read, stage = {*futures}, 0, Message("reading_file")
+        try:
+            while pending:
+                done, pending = wait(pending, TOLD_EVERY_S, FIRST_COMPLETED)
+                for name in (names[future] for future in done if future in names):
+                    read, stage = read + 1, Message("modality_read", {"modality": name})
+                self.progress(0.05 + 0.9 * read / max(1, len(names)), stage)
+        except BaseException:
+            self._wanted = False
+            for task in self._tasks:
+                task.cancel()
+            raise
 
     def _ask(
         self, branch: str, slot: Slot[Model], read: Callable[[Model], T | None], needs: Future | None = None
@@ -395,6 +419,8 @@ class _Job:
                 needs.result()
             start = time.perf_counter()
             answer = self.analyzer.read_by(slot, self.serving(slot), read)
+        except CancelledError:  # nobody waits for the answer
+            raise
         except Exception as e:
             log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
             answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
@@ -423,7 +449,13 @@ class _Job:
     def _transcribed(self, samples: np.ndarray, engine: str | None) -> Transcript | None:
         """None where the engine does not know the language: no worker is asked then."""
         language = self.request.language
-        return self.analyzer.transcribed(samples, language, engine) if transcription.supports(language, engine) else None
+        if not transcription.supports(language, engine):
+            return None
+        task = self.analyzer.transcribed(samples, language, engine)
+        self._tasks.append(task)
+        if not self._wanted:
+            task.cancel()
+        return task.result()
 
     def _speech(self, sound: Future) -> Branch:
         answer = self._ask("speech", self.analyzer.slots.speech, lambda model: model.read(sound.result()), sound)

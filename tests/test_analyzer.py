@@ -1,6 +1,7 @@
 """The whole, on clips that the project made: what answers, what is left out, and what is said about it."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -259,6 +260,41 @@ def test_no_model_changes_within_an_analysis(analyzer, video, monkeypatch):
     monkeypatch.setattr(analyzer, "transcribed", meanwhile)
     assert analyzer.analyze(video=video).models["text"].name == before.choice.name
     assert analyzer.analyze(text="so glad").models["text"].name == "better"
+
+
+class LeftError(Exception):
+    pass
+
+
+def test_an_analysis_that_nobody_waits_for_ends_with_its_tasks(analyzer, monkeypatch):
+    """Those of speech to text, of a minute of sound: they would take longer than all else."""
+    tasks, started = [], threading.Event()
+    heard = analyzer.transcribed
+
+    def watched(*arguments):
+        tasks.append(heard(*arguments))
+        started.set()
+        return tasks[-1]
+
+    def progress(share, stage):
+        if started.is_set():
+            raise LeftError
+
+    monkeypatch.setattr(analyzer, "transcribed", watched)
+    noise = np.random.default_rng(0).normal(0, 0.1, 60 * SAMPLE_RATE).astype(np.float32)
+    with pytest.raises(LeftError):
+        analyzer.analyze(audio=(noise, SAMPLE_RATE), progress=progress)
+    assert tasks[0].cancelled()
+    assert analyzer.analyze(text="and the next").label is not None
+
+
+def test_progress_is_told_again_and_again(analyzer, glad, monkeypatch):
+    monkeypatch.setattr(analyzer_module, "TOLD_EVERY_S", 0.01)
+    told = []
+    analyzer.analyze(audio=(glad, SAMPLE_RATE), progress=lambda share, stage: told.append((share, stage.code)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] > 0 and shares[-1] <= 1
+    assert len(told) > 4 and {code for _, code in told} == {"reading_file", "modality_read"}
 
 
 class Unanswering:

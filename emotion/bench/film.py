@@ -6,8 +6,10 @@ The view drifts and comes closer to the place ``--towards``, in shares of the po
 """
 
 import argparse
+import itertools
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from importlib.resources import files
 from pathlib import Path
 
 import av
@@ -76,6 +78,18 @@ def write(path: Path, images: Iterable[np.ndarray], samples: np.ndarray) -> None
         for part in [*resampler.resample(whole), *resampler.resample(None)]:
             container.mux(sound.encode(part))
         container.mux(sound.encode())
+
+
+def of_the_example(path: Path, seconds: float) -> str:
+    """A film of the page's example, as ``write`` writes it: its pictures forth and back, its words repeated. Returns the path."""
+    example = str(files("emotion.page") / "examples" / "film.mp4")
+    with av.open(example) as container:
+        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    there_and_back = itertools.islice(itertools.cycle(images + images[::-1]), round(seconds * RATE))
+    said, length = media.decode_audio(example), round(seconds * SAMPLE_RATE)
+    said = np.tile(said, length // len(said))
+    write(path, there_and_back, np.pad(said, (0, length - len(said))))
+    return str(path)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ a newly opened file: what the clip costs whoever does nothing with it. Without a
 """
 
 import argparse
-import itertools
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,7 +37,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clip = arguments.clip or _made(Path(folder) / "clip.mp4")
+        clip = arguments.clip or film.of_the_example(Path(folder) / "clip.mp4", SECONDS)
         analyzer = emotion.load("bundled")
         analyzer.analyze(video=clip)  # models and workers are loaded
         _time_analysis(analyzer, clip, arguments.runs)
@@ -48,18 +46,6 @@ def main() -> None:
             read()
             print(f"{name:28} {statistics.median(_seconds(read) for _ in range(15)) * 1000:8.1f} ms on one core (median of 15)")
         analyzer.close()
-
-
-def _made(path: Path) -> str:
-    """A clip of the page's example, 640 x 480 with 30 frames/s and sound: its pictures forth and back, its words repeated."""
-    example = str(files("emotion.page") / "examples" / "film.mp4")
-    with av.open(example) as container:
-        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    there_and_back = itertools.islice(itertools.cycle(images + images[::-1]), SECONDS * film.RATE)
-    said, length = media.decode_audio(example), SECONDS * SAMPLE_RATE
-    said = np.tile(said, length // len(said))
-    film.write(path, there_and_back, np.pad(said, (0, length - len(said))))
-    return str(path)
 
 
 def _time_analysis(analyzer: Analyzer, clip: str, runs: int) -> None:
@@ -105,7 +91,7 @@ def _alone(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
 
     def words() -> object:
         engine = analyzer.serving("transcript").model
-        said = analyzer.transcribed(decoded(media.decode_audio), "en", engine)
+        said = analyzer.transcribed(decoded(media.decode_audio), "en", engine).result()
         return said and analyzer.text.read(said.text, said.reliability, said.segments)
 
     def voice() -> object:

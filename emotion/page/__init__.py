@@ -11,6 +11,7 @@ from emotion.page.answering import Session
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
 from emotion.page.texts import ENGLISH, Say, static
+from emotion.serving.lanes import MOST_AT_ONCE
 
 OTHER = "other"  # spoken language: any but English
 # Served by Gradio itself. Its semibold cut, which the theme would take, lacks most letters.
@@ -86,4 +87,5 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "state_session_capacity": 200,
+        "max_threads": MOST_AT_ONCE + 40,  # beside what waits its turn: Gradio's own number, for all else
     }

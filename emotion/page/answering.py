@@ -1,7 +1,7 @@
 """From a click to an answer: input, errors, progress and what a visitor's session keeps."""
 
 import contextlib
-import contextvars
+import functools
 import logging
 import os
 import time
@@ -14,15 +14,16 @@ import gradio as gr
 from emotion.analyzer import Analyzer, Progress
 from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message
-from emotion.page import texts
+from emotion.page import texts, visitors
 from emotion.page.history import Entry, History
 from emotion.page.result import ResultPanel, shown_weight
 from emotion.page.texts import Say
 from emotion.readings import Analysis, Media
+from emotion.serving.lanes import lane_of
 
 log = logging.getLogger(__name__)
 
-MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # analyses side by side on a small machine
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": None}  # these wait in the analyzer's lanes
 QUICK_QUEUE: dict[str, Any] = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs no network waits for no analysis
 
 Updates = dict[Any, Any]  # of components, by themselves
@@ -111,13 +112,16 @@ class Session:
                 return dict.fromkeys(self._outputs, gr.skip())
             if source.path and not os.path.exists(value):
                 raise gr.Error(say("deleted"), print_exception=False)
-            start, run = time.monotonic(), runs.begin()
+            run, report = runs.begin(), self._reporter(say, progress)
             with sentences_for_errors(say):
-                arguments = source.arguments(value)
-                analysis = self.analyzer.analyze(**arguments, language=language, progress=self._reporter(say, progress))
-                chosen = _by_modality(weights)
-                analysis = self.analyzer.with_weights(analysis, chosen)
-                updates = self.panel.show(say, analysis, chosen)
+                arguments = functools.cache(source.arguments)  # a live session can be taken once, and only when its turn comes
+                lane = "film" if source.name == "live" else lane_of(self.analyzer.probe, **arguments(value))
+                with visitors.turn(self.analyzer, request, lane, report):
+                    start = time.monotonic()
+                    analysis = self.analyzer.analyze(**arguments(value), language=language, progress=report)
+                    chosen = _by_modality(weights)
+                    analysis = self.analyzer.with_weights(analysis, chosen)
+                    updates = self.panel.show(say, analysis, chosen)
             log.info("%s answered in %.1f s: %s", source.name, time.monotonic() - start, _times(analysis))
             entry = Entry(replace(analysis, media=Media()), source.called(say))
             if run != runs.latest:  # something else was handed in meanwhile: this answer is one for the history alone
@@ -146,16 +150,15 @@ class Session:
             return {**self.panel.show_fusion(say, analysis, chosen), **kept}
 
     def _reporter(self, say: Say, progress: gr.Progress) -> Progress:
-        """Gradio knows whose progress bar it is from the context of the thread that it called, and branches run in others."""
-        context = contextvars.copy_context()
+        """Shows how far an answer is, and ends it once its visitor has left."""
 
         def report(share: float, stage: Message) -> None:
             loading = any(status.passing for status in self.analyzer.status().values())
             told = stage.say(say.language)
             waiting = f" ({say('models_still_loading')})" if loading else ""
-            context.copy().run(progress, share, desc=told[0].upper() + told[1:] + waiting)
+            progress(share, desc=told[0].upper() + told[1:] + waiting)
 
-        return report
+        return visitors.watched(report)
 
     def _wire_weights(self) -> None:
         panel = self.panel
@@ -181,8 +184,8 @@ class Session:
             say = texts.of(request)
             if entry is None:
                 raise gr.Error(say("gone"), print_exception=False)
-            start = time.monotonic()
-            with sentences_for_errors(say):
+            with sentences_for_errors(say), visitors.turn(self.analyzer, request, "text", visitors.watched()):
+                start = time.monotonic()
                 chosen = _by_modality(weights)
                 analysis = self.analyzer.with_text(entry.analysis, text, chosen)
                 updates = panel.show_text(say, analysis, chosen)
@@ -210,6 +213,9 @@ def sentences_for_errors(say: Say) -> Iterator[None]:
         raise gr.Error(e.message.say(say.language), print_exception=False) from e
     except gr.Error:
         raise
+    except visitors.LeftError as e:
+        log.info("a visitor left before the answer")
+        raise gr.Error(say("gone"), print_exception=False) from e
     except TimeoutError as e:
         log.exception("an answer took too long")
         raise gr.Error(say("busy"), print_exception=False) from e

@@ -9,30 +9,32 @@ import gradio as gr
 
 from emotion.analyzer import Analyzer
 from emotion.messages import InputError
+from emotion.page import visitors
 from emotion.page.answering import MODEL_QUEUE, QUICK_QUEUE, sentences_for_errors
 from emotion.page.texts import ENGLISH, Say
 from emotion.readings import Analysis
+from emotion.serving.lanes import lane_of
 
 JSON = dict[str, Any]
 IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
 
 
 def build(analyzer: Analyzer) -> None:
-    def analyze_text(text: str) -> JSON:
+    def analyze_text(request: gr.Request, text: str) -> JSON:
         """Words alone. Returns the analysis as JSON."""
-        return _analyzed(text=text)
+        return _analyzed(request, text=text)
 
-    def analyze_audio(audio: str | None, text: str) -> JSON:
+    def analyze_audio(request: gr.Request, audio: str | None, text: str) -> JSON:
         """Voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
-        return _analyzed(audio=audio, text=text)
+        return _analyzed(request, audio=audio, text=text)
 
-    def analyze_video(video: str | None, text: str) -> JSON:
+    def analyze_video(request: gr.Request, video: str | None, text: str) -> JSON:
         """Face, voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
-        return _analyzed(video=video, text=text)
+        return _analyzed(request, video=video, text=text)
 
-    def analyze_image(image: str | None) -> JSON:
+    def analyze_image(request: gr.Request, image: str | None) -> JSON:
         """The face in a picture. Returns the analysis as JSON."""
-        return _analyzed(image=image)
+        return _analyzed(request, image=image)
 
     def fuse(analysis: Any, weights: Any) -> JSON:
         """An analysis fused by other weights (text, speech, face), at once. Returns the analysis as JSON."""
@@ -41,14 +43,18 @@ def build(analyzer: Analyzer) -> None:
                 raise InputError("weights_type", type=type(weights).__name__)
             return analyzer.with_weights(Analysis.from_dict(analysis), weights).to_dict()
 
-    def _analyzed(text: str = "", **files: str | None) -> JSON:
+    def _analyzed(request: gr.Request, text: str = "", **files: str | None) -> JSON:
         with sentences_for_errors(IN_ENGLISH):
             if not isinstance(text, str):
                 raise InputError("text_type", type=type(text).__name__)
             for kind, path in files.items():
                 if path is None:
                     raise InputError("upload_missing", kind=kind)
-            return analyzer.analyze(text, files.get("audio"), files.get("video"), files.get("image")).to_dict()
+            report = visitors.watched()
+            with visitors.turn(analyzer, request, lane_of(analyzer.probe, **files), report):
+                return analyzer.analyze(
+                    text, files.get("audio"), files.get("video"), files.get("image"), progress=report
+                ).to_dict()
 
     with gr.Group(visible=False):
         file, other_file, picture = gr.File(label="audio"), gr.File(label="video"), gr.File(label="image")

@@ -1,7 +1,10 @@
 """Uploads and recordings go within 15 minutes, whoever lost sight of them."""
 
+import contextlib
+import itertools
 import logging
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -11,6 +14,8 @@ log = logging.getLogger(__name__)
 
 CHECK_S = 60
 MAX_AGE_S = 13 * 60  # with CHECK_S and a minute of reserve, 15 minutes
+MAX_KEPT_BYTES = 2**30  # of all visitors together, 1 GB: ten of the largest files, or a thousand voices
+ROOM_S = 5  # between two looks whether it is more
 
 
 def folder() -> Path:
@@ -42,15 +47,43 @@ def sweep(place: Path, max_age_s: float = MAX_AGE_S) -> int:
     return gone
 
 
+def kept(place: Path) -> list[tuple[float, int, Path]]:
+    """The files in ``place``, the oldest first: when each was written, its bytes, and its path."""
+    found = []
+    for path in place.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.lstat()
+            if not stat.S_ISDIR(status.st_mode):
+                found.append((status.st_mtime, status.st_size, path))
+    return sorted(found)
+
+
+def make_room(place: Path, most_bytes: int = MAX_KEPT_BYTES) -> int:
+    """Delete the oldest files in ``place`` until the others have at most ``most_bytes``. Returns how many files went."""
+    files = kept(place)
+    total, gone = sum(size for _, size, _ in files), 0
+    for _, size, path in files:
+        if total <= most_bytes:
+            break
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            log.exception("%s could not be deleted", path)
+            continue
+        total, gone = total - size, gone + 1
+    return gone
+
+
 def keep_sweeping(place: Path) -> threading.Thread:
-    """Sweep now and every CHECK_S seconds, in the background, for as long as the process lives."""
+    """Sweep now and every CHECK_S seconds, and make room every ROOM_S, in the background, for as long as the process lives."""
 
     def work() -> None:
-        while True:
-            gone = sweep(place)
+        for number in itertools.count():
+            gone = sweep(place) if number % (CHECK_S // ROOM_S) == 0 else 0
+            gone += make_room(place)
             if gone:
                 log.info("%d old uploads deleted", gone)
-            time.sleep(CHECK_S)
+            time.sleep(ROOM_S)
 
     thread = threading.Thread(target=work, daemon=True, name="sweeper")
     thread.start()

@@ -7,6 +7,7 @@ runs loky's resource tracker, a process of its own of 18 MB.
 
 import atexit
 import contextlib
+import functools
 import logging
 import os
 import pickle
@@ -159,24 +160,28 @@ class _Outcome(Future[T]):
 
     def __init__(self, pool: ProcessPool, task: ProcessFuture, timeout: float, memory: SharedMemory):
         super().__init__()
-        self.pool, self._task, self._timeout, self._memory = pool, task, timeout, memory
+        self.pool, self._timeout, self._memory = pool, timeout, memory
+        self._task: ProcessFuture | None = task  # until it is done
         self._settling = threading.Lock()  # taken once and never released
-        self._timer = threading.Timer(timeout + QUEUE_S, self._give_up)
+        self._timer: threading.Timer | None = threading.Timer(timeout + QUEUE_S, self._give_up)
         self._timer.daemon = True
         self._timer.start()
-        task.add_done_callback(self._done)
+        task.add_done_callback(functools.partial(_tell, weakref.WeakMethod(self._done)))  # pebble keeps its last task
 
     def cancel(self) -> bool:
+        task = self._task
         cancelled = super().cancel()
-        if cancelled:
-            self._task.cancel()
+        if cancelled and task is not None:
+            task.cancel()
         return cancelled
 
     def finish(self, result: Any = None, error: BaseException | None = None) -> None:
         """Settles the future unless it is settled already."""
         if not self._settling.acquire(blocking=False):
             return
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self.set_running_or_notify_cancel():
             return
         if error is None:
@@ -188,6 +193,7 @@ class _Outcome(Future[T]):
         try:
             self._settle(task)
         finally:
+            self._task = None
             self._memory.close()
 
     def _settle(self, task: Future[Any]) -> None:
@@ -208,8 +214,17 @@ class _Outcome(Future[T]):
         return self.finish(result, error)
 
     def _give_up(self) -> None:
+        task = self._task
         self.finish(error=TimeoutError(f"The task had no result {self._timeout + QUEUE_S:g} s after it was handed in."))
-        self._task.cancel()
+        if task is not None:
+            task.cancel()
+
+
+def _tell(done: "weakref.WeakMethod[Callable[[Future[Any]], None]]", task: Future[Any]) -> None:
+    """Calls what is told of a task's end, where it is still there: an unsettled outcome lives through its timer."""
+    method = done()
+    if method is not None:
+        method(task)
 
 
 # --- in the worker

@@ -49,3 +49,11 @@ def test_sound_and_pictures_keep_their_time(tmp_path):
     assert np.flatnonzero(np.abs(decoded) > 0.2)[0] / SAMPLE_RATE == pytest.approx(1, abs=0.05)
     bright = [frame.time for frame in media.decode_frames(tmp_path / "a.mp4") if frame.image.mean() > 128]
     assert bright[0] == pytest.approx(1, abs=0.05) and len(bright) == media.FRAME_RATE
+
+
+def test_the_example_as_a_film_of_any_length(tmp_path):
+    path = film.of_the_example(tmp_path / "clip.mp4", 10)
+    found = media.probe(path)
+    assert found.kind == "video" and found.has_audio and found.duration == pytest.approx(10, abs=0.05)
+    frames = media.decode_frames(path)
+    assert len(frames) == 10 * media.FRAME_RATE and frames[0].image.shape == (film.HEIGHT, film.WIDTH, 3)

@@ -2,7 +2,6 @@
 
 import sys
 
-from emotion import media
 from emotion.bench import latency as benchmark
 
 
@@ -19,11 +18,3 @@ def test_every_stage_branch_and_model_is_timed_beside_plain_decoding(monkeypatch
         "plain decoding",
     ]
     assert len([line for line in lines if "on one core" in line]) == 5
-
-
-def test_the_clip_that_is_made_is_ten_seconds_with_sound(tmp_path):
-    path = benchmark._made(tmp_path / "clip.mp4")
-    found = media.probe(path)
-    assert found.kind == "video" and found.has_audio and round(found.duration, 1) == benchmark.SECONDS
-    frames = media.decode_frames(path)
-    assert len(frames) == benchmark.SECONDS * media.FRAME_RATE and frames[0].image.shape == (480, 640, 3)

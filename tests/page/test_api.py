@@ -14,7 +14,7 @@ from emotion.media import MAX_FILE_BYTES
 from emotion.messages import Message
 from tests.clips import MEDIA
 from tests.page.calls import call, post, upload
-from tests.running import App
+from tests.running import App, until
 
 ENDPOINTS = {"/analyze_text", "/analyze_audio", "/analyze_video", "/analyze_image", "/fuse"}
 KEYS = {"mood", "label", "probabilities", "agreement", "mixed", "duration", "modalities", "transcript", "timeline"}
@@ -129,3 +129,12 @@ def test_too_large_a_body_is_refused(app):
     connection.putheader("Content-Length", str(MAX_FILE_BYTES + 2**21))
     connection.endheaders()  # the head alone: nobody has to send it to be told
     assert connection.getresponse().status == 413
+
+
+def test_an_answer_that_nobody_waits_for_is_given_up(app, spoken):
+    gone = app.log.read_text("utf-8").count("left before the answer")
+    event = post(app, "analyze_audio", {"data": [upload(app, spoken), ""]})["event_id"]
+    waiting = urllib.request.urlopen(f"{app.url}gradio_api/call/analyze_audio/{event}", timeout=60)
+    waiting.close()
+    until(lambda: app.log.read_text("utf-8").count("left before the answer") == gone + 1, app.process, app.log)
+    assert call(app, "analyze_text", "I am still here")[0] == "complete"

@@ -1,11 +1,13 @@
 """What happens in a worker stays there. The functions that workers run are at the end: they import this file to find them."""
 
+import gc
 import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections import deque
 from pathlib import Path
 
@@ -220,6 +222,22 @@ def test_a_command_may_use_workers():
         workers.Workers().submit(media.decode_audio, "/no-such.wav", timeout=60).result()"""
     done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=120)
     assert "InputError: no-such.wav does not exist." in done.stderr
+
+
+def test_a_result_goes_with_its_last_name(pool):
+    """Not when Python next looks for circles: the frames of a film are 46 MB."""
+    future = pool.submit(bytes, 2**20, timeout=PATIENCE_S)
+    assert len(future.result()) == 2**20
+    gone = weakref.ref(future)
+    gc.disable()
+    try:
+        del future
+        deadline = time.monotonic() + PATIENCE_S
+        while gone() is not None and time.monotonic() < deadline:  # the thread that settled it may still hold it
+            time.sleep(0.01)
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 # --- run in workers
