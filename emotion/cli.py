@@ -1,4 +1,4 @@
-"""The command ``emotion``, from a clone ``python -m emotion``: analyze | evaluate | train | doctor | publish."""
+"""The command ``emotion``, from a clone ``python -m emotion``: analyze | evaluate | train | doctor | publish | soak | flood."""
 
 import argparse
 import contextlib
@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands.add_parser)
     _add_doctor(commands.add_parser)
     _add_publish(commands.add_parser)
+    _add_soak(commands.add_parser)
+    _add_flood(commands.add_parser)
     return parser
 
 
@@ -156,6 +158,41 @@ def _add_publish(add_parser: AddParser) -> None:
     publish.set_defaults(run=_publish, show=_show_published)
 
 
+def _add_soak(add_parser: AddParser) -> None:
+    soak = add_parser(
+        "soak",
+        help="have the app visited by many at once",
+        description="Starts the app and has visitors hand in texts, voices, pictures and films. Prints what became of every "
+        "request, how long it took, and what the app holds before, meanwhile and after.",
+    )
+    soak.add_argument("--visitors", type=_positive, default=40, help="how many at once (default: 40)")
+    soak.add_argument("--seconds", type=_positive, default=300, help="for how long (default: 300)")
+    soak.add_argument("--pause", type=_seconds, default=1.0, help="seconds from an answer to the next request (default: 1)")
+    soak.add_argument("--settle", type=_seconds, default=180.0, help="seconds after the last visitor has left (default: 180)")
+    _add_log(soak)
+    soak.set_defaults(run=_soak, show=_show_soak)
+
+
+def _add_flood(add_parser: AddParser) -> None:
+    flood = add_parser(
+        "flood",
+        help="ask the app for many analyses in a row",
+        description="Starts the app and asks it for one analysis after another. Prints memory, handles, threads and files on "
+        "the way: what grows, leaks.",
+    )
+    flood.add_argument("analyses", type=_positive, nargs="?", default=2000, help="how many (default: 2000)")
+    flood.add_argument(
+        "--idle", type=_seconds, default=20.0, help="seconds without a request before each measurement (default: 20)"
+    )
+    _add_log(flood)
+    flood.set_defaults(run=_flood, show=_show_flood)
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", default=os.devnull, metavar="FILE", help="where the app's log goes (default: nowhere)")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
+
+
 @contextlib.contextmanager
 def _others_to_stderr() -> Iterator[None]:
     """Sends what libraries and worker processes print to stderr. loky, for one, prints on stdout where a worker cannot start."""
@@ -173,6 +210,22 @@ def _others_to_stderr() -> Iterator[None]:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", choices=SOURCES, help="where models come from (default: EMOTION_SOURCE or auto)")
     parser.add_argument("--json", action="store_true", help=JSON_HELP)
+
+
+def _positive(text: str) -> int:
+    if not (text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
 
 
 def _weights(text: str) -> dict[str, float]:
@@ -236,6 +289,30 @@ def _publish(arguments: argparse.Namespace) -> dict[str, Any]:
     from emotion.serving.publishing import publish
 
     return publish(arguments.repo, arguments.space, arguments.dry_run, arguments.private)
+
+
+def _soak(arguments: argparse.Namespace) -> dict[str, Any]:
+    from emotion.bench.soak import soak
+
+    return soak(arguments.visitors, arguments.seconds, arguments.pause, arguments.settle, arguments.log)
+
+
+def _show_soak(found: dict[str, Any]) -> str:
+    from emotion.bench.soak import show
+
+    return show(found)
+
+
+def _flood(arguments: argparse.Namespace) -> dict[str, Any]:
+    from emotion.bench.flood import flood
+
+    return flood(arguments.analyses, arguments.idle, arguments.log)
+
+
+def _show_flood(found: dict[str, Any]) -> str:
+    from emotion.bench.flood import show
+
+    return show(found)
 
 
 def _show_findings(findings: dict[str, Any]) -> str:

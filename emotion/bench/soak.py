@@ -4,6 +4,7 @@ They come and go: after VISIT requests a visitor leaves and another takes the pl
 readings are not those that the same input got when it had the app to itself.
 """
 
+import functools
 import random
 import time
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from emotion.bench.processes import Usage, usage
-from emotion.bench.visitors import KINDS, Item, Outcome, Visitor, answers_alone, in_background, items, same, started
+from emotion.bench.processes import usage
+from emotion.bench.visitors import KINDS, App, Item, Outcome, Visitor, answers_alone, in_background, items, same, started
 
 VISIT = 5  # requests of one visitor
 RESULTS = ("answered", "busy", "refused", "lost")
@@ -51,7 +52,7 @@ def soak(visitors: int, seconds: float, pause: float, settle: float, log: str | 
         first = Visitor(app)
         alone = answers_alone(first, things)
         first.leave()
-        before, most = _held(app.process.pid, app.uploads), [Usage(0, 0, 0, 0)]
+        before, most = held(app), [usage(app.process.pid)]
         outcomes: list[tuple[Item, Outcome, float]] = []
         end = time.monotonic() + seconds
 
@@ -69,13 +70,13 @@ def soak(visitors: int, seconds: float, pause: float, settle: float, log: str | 
                         break
                 visitor.leave()
 
-        threads = in_background([lambda seed=seed: visiting(seed) for seed in range(visitors)])
+        threads = in_background([functools.partial(visiting, seed) for seed in range(visitors)])
         while any(thread.is_alive() for thread in threads):
             most.append(usage(app.process.pid))
             time.sleep(1)
         time.sleep(settle)
-        after = _held(app.process.pid, app.uploads)
-    highest = max(most, key=lambda held: held.memory_mb)
+        after = held(app)
+    highest = max(most, key=lambda found: found.memory_mb)
     return {
         "visitors": visitors,
         "seconds": seconds,
@@ -88,8 +89,9 @@ def soak(visitors: int, seconds: float, pause: float, settle: float, log: str | 
     }
 
 
-def _held(pid: int, uploads: Path) -> dict[str, Any]:
-    return vars(usage(pid)) | {"files": sum(path.is_file() for path in uploads.rglob("*"))}
+def held(app: App) -> dict[str, Any]:
+    """What the app and its workers hold now, and how many files lie in its folder of uploads."""
+    return vars(usage(app.process.pid)) | {"files": sum(path.is_file() for path in app.uploads.rglob("*"))}
 
 
 def _counted(found: Sequence[tuple[Item, Outcome, float]], alone: dict[str, dict[str, Any]]) -> dict[str, Any]:
