@@ -181,9 +181,7 @@ def _add_flood(add_parser: AddParser) -> None:
         "the way: what grows, leaks.",
     )
     flood.add_argument("analyses", type=_positive, nargs="?", default=2000, help="how many (default: 2000)")
-    flood.add_argument(
-        "--idle", type=_seconds, default=20.0, help="seconds without a request before each measurement (default: 20)"
-    )
+    flood.add_argument("--idle", type=_seconds, default=20.0, help="seconds of rest before each measurement (default: 20)")
     _add_log(flood)
     flood.set_defaults(run=_flood, show=_show_flood)
 
