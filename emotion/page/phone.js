@@ -2,13 +2,13 @@
 (() => {
   const narrow = matchMedia("(max-width: 999px)"); // as in style.css
   const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  let seen = null; // the answer that the page went to
+  let seen = null; // the id of the answer that the page went to
 
-  window.emotion.arrived = async () => {
+  // Called with the latest entry of the history, also where nothing was handed in and it is an old one.
+  window.emotion.arrived = async (entry) => {
+    if (!entry || entry.id === seen || !narrow.matches) return;
+    seen = entry.id;
     await painted();
-    const answer = document.querySelector("#headline .headline");
-    if (!answer || answer === seen || !narrow.matches) return;
-    seen = answer;
     while (!document.querySelector("#summary")) await painted(); // what was hidden is made a little later
     const [columns, result] = ["#columns", "#result"].map((place) => document.querySelector(place));
     result.scrollIntoView();
