@@ -3,10 +3,17 @@
   const KEY = "emotion-open"; // of what the browser keeps: the names of the sections that are open
   const ready = new WeakSet(); // those that were opened as they were left
 
-  const nameOf = (fold) => fold.closest("[id]").id;
+  const nameOf = (fold) => fold.closest(".block").id;
   const isOpen = (fold) => (fold.tagName === "DETAILS" ? fold.open : fold.querySelector("button.label-wrap").classList.contains("open"));
   const open = (fold) => {
     if (!isOpen(fold)) fold.querySelector("summary, button.label-wrap").click();
+  };
+  // Gradio closes a section of its own once more while it makes it.
+  const openNew = async (fold) => {
+    for (let again = 0; again < 10 && !isOpen(fold); again++) {
+      open(fold);
+      await window.emotion.pause(100);
+    }
   };
   // Gradio's own button does not say whether its section is open.
   const tell = (fold) => fold.querySelector("button.label-wrap")?.setAttribute("aria-expanded", isOpen(fold));
@@ -46,7 +53,7 @@
       if (ready.has(fold) || !fold.querySelector("summary, button.label-wrap")) continue;
       ready.add(fold);
       tell(fold);
-      if ([...kept(), location.hash.slice(1)].includes(nameOf(fold))) open(fold);
+      if ([...kept(), location.hash.slice(1)].includes(nameOf(fold))) openNew(fold);
     }
   };
   new MutationObserver(restore).observe(document, { childList: true, subtree: true });

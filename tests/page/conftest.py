@@ -71,7 +71,8 @@ def open_page(app: App, browser) -> Iterator[Callable]:
         page.on("request", lambda r: None if r.url.startswith((app.url, "blob:", "data:")) else elsewhere.append(r.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.add_init_script(TAP)
-        page.add_init_script(f"localStorage['emotion-open'] ??= '{' '.join(sections)}'")
+        left = f"localStorage['emotion-open'] = '{' '.join(sections)}'"  # when the tab opens, not when it loads anew
+        page.add_init_script(f"if (!window.name) {{ window.name = 'visited'; {left} }}")
         page.goto(app.url)
         page.locator("#headline .invitation").wait_for(timeout=ANSWER_MS)
         return page

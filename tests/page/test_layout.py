@@ -120,7 +120,7 @@ def test_nothing_is_drawn_before_its_section_is_opened(open_page):
         "timeline": "#timeline .axis span, #timeline image[href], #timeline img[src]",
         "media": "#sound, #frames",
         "times": "#details",
-        "history": "#history tbody tr",
+        "history": "#history tr[data-id]",
     }
     assert tuple(inside) == SECTIONS
     for name, places in inside.items():
@@ -170,7 +170,7 @@ def test_the_keyboard_opens_every_section_and_a_screen_reader_is_told(open_page)
     for _ in range(60):
         page.keyboard.press("Tab")
         name = page.evaluate(
-            "document.activeElement.closest('.fold') && document.activeElement.closest('.fold').closest('[id]').id"
+            "document.activeElement.closest('.fold') && document.activeElement.closest('.fold').closest('.block').id"
         )
         if name and name not in reached:
             assert not is_open(page, name)
