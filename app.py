@@ -66,7 +66,10 @@ def configure() -> None:
 
 
 def offer_gpu() -> None:
-    """ZeroGPU ends a Space without a function that asks for a GPU; ours is never called: a visitor's GPU minutes are two a day."""
+    """ZeroGPU ends a Space without a function that asks for a GPU.
+
+    Ours is never called: a visitor has two GPU minutes a day.
+    """
     if os.environ.get("SPACES_ZERO_GPU"):
         import spaces  # of the platform
 

@@ -38,10 +38,23 @@ def __getattr__(name: str) -> Any:
 
 
 def load(source: str | None = None, weights: str | None = None) -> "Analyzer":
-    """An ``emotion.analyzer.Analyzer``. Its models load at their first use, or all at once with ``warm()``.
+    """An analyzer. Its models load at their first use, or all in the background with ``warm()``.
 
-    ``source``: "auto" (Hub or cache, else bundled), "hub" or "bundled", by default EMOTION_SOURCE or "auto". ``weights``: a file in
-    the format of weights.yaml, by default EMOTION_WEIGHTS or the project's own. Raises InputError when the file is not valid.
+    Parameters
+    ----------
+    source : str, optional
+        "auto" (Hub or cache, else bundled), "hub" or "bundled"; by default EMOTION_SOURCE, or "auto".
+    weights : str, optional
+        A file in the format of weights.yaml; by default EMOTION_WEIGHTS, or the project's own.
+
+    Returns
+    -------
+    emotion.analyzer.Analyzer
+
+    Raises
+    ------
+    InputError
+        For an unknown ``source``, a weights file that is not valid, or a role for which it has no model of that source.
     """
     from emotion.analyzer import Analyzer
 
@@ -49,7 +62,25 @@ def load(source: str | None = None, weights: str | None = None) -> "Analyzer":
 
 
 def fuse(readings: "Mapping[str, Reading]", weights: Mapping[str, float] | None = None) -> "Fusion":
-    """Fuse readings, by modality, with ``weights`` per modality (default: the fitted ones). Instant: no model runs."""
+    """Fuse readings into one answer. Instant: no model runs.
+
+    Parameters
+    ----------
+    readings : mapping from str to Reading
+        By modality, one of MODALITIES.
+    weights : mapping from str to float, optional
+        By modality, each >= 0; one that is not named counts as 0. By default those fitted for the bundled models.
+
+    Returns
+    -------
+    Fusion
+        As ``emotion.fusion.fuse``, where the method is described.
+
+    Raises
+    ------
+    InputError
+        For a weight that is negative or not finite, or of an unknown modality.
+    """
     from emotion import fusion
     from emotion.serving.weights import default_weights
 

@@ -18,10 +18,11 @@ from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message, reason
-from emotion.readings import Analysis, Frame, Media, Reading, Transcript
+from emotion.readings import Analysis, FaceReading, Frame, Media, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
 from emotion.serving.loaders import load
-from emotion.serving.slots import Fetcher, Serving, Slot, Status
+from emotion.serving.roles import FaceModel, SpeechModel, TextModel
+from emotion.serving.slots import Fetcher, Model, Serving, Slot, Slots, Status
 from emotion.serving.workers import Workers
 from emotion.sound import SAMPLE_RATE
 
@@ -32,23 +33,30 @@ MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
 
+Audio = str | os.PathLike | tuple[np.ndarray, int]
+Video = str | os.PathLike | list[Frame] | tuple[Frame, ...]
+Image = str | os.PathLike | np.ndarray
 Progress = Callable[[float, Message], None]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Answer(Generic[T]):
-    """What a model gave back: a ``value``, None where it found nothing; which model it was, what is to be said of it, how long it took."""
+    """What a model gave back.
+
+    ``value``: None where it found nothing. ``serving``: the model that answered. ``notes``: what a reader should know of it.
+    ``ms``: milliseconds that it took.
+    """
 
     value: T | None
-    serving: Serving
+    serving: Serving[Any]
     notes: tuple[Message, ...] = ()
     ms: float = 0.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A model that did not answer: what is to be said of it, and how long it took."""
+    """A model that did not answer: ``notes`` say why. ``ms``: milliseconds that it took."""
 
     notes: tuple[Message, ...]
     ms: float = 0.0
@@ -57,18 +65,18 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """What one branch of an analysis came to: the answers of the models that it asked, by their roles, and what follows from them."""
+    """The result of one branch of an analysis: the ``answers`` of its models, by role, and what follows from them."""
 
     answers: Mapping[str, Answer[Any] | Failure]
     reading: Reading | None
-    absence: Message  # why there is no reading, where every model answered
+    absence: Message  # says why there is no reading, where every model answered
     transcript: Transcript | None = None
 
     @property
     def notes(self) -> tuple[Message, ...]:
-        said = tuple(note for answer in self.answers.values() for note in answer.notes)
+        of_models = tuple(note for answer in self.answers.values() for note in answer.notes)
         failed = any(isinstance(answer, Failure) for answer in self.answers.values())
-        return said if failed or self.reading is not None else (*said, self.absence)
+        return of_models if failed or self.reading is not None else (*of_models, self.absence)
 
 
 @dataclass(frozen=True)
@@ -83,70 +91,98 @@ class _Request:
     language: str
 
     @property
-    def speaks(self) -> bool:
+    def needs_transcript(self) -> bool:
         return self.text is None and self.sound is not None and self.transcribe
 
 
 class Analyzer:
-    """Text, voice and face, read in parallel and fused. Models load at first use, or with ``warm()``; safe to use from many threads.
+    """Reads text, voice and face side by side and fuses them. Thread-safe. ``close()`` ends its worker processes early.
 
-    ``slots``: what serves each role, and what may. ``text``, ``speech`` and ``face`` are the recognisers, each with ``predict``. Call ``close()`` to end its worker processes early.
+    Models load at their first use, or all in the background with ``warm()``.
+
+    Parameters
+    ----------
+    source : str, optional
+        "auto" (Hub or cache, else bundled), "hub" or "bundled"; by default EMOTION_SOURCE, or "auto".
+    weights_file : str or Path, optional
+        A file in the format of weights.yaml; by default EMOTION_WEIGHTS, or the project's own.
+
+    Attributes
+    ----------
+    text, speech, face : TextModel, SpeechModel, FaceModel
+        The recognisers that serve, loaded first where none is; each has ``predict``.
+    slots : Slots
+        By role, which model serves it and which may.
+    workers : Workers
+        The processes that decode media and write speech down.
+
+    Raises
+    ------
+    InputError
+        For an unknown ``source``, a weights file that is not valid, or a role for which it has no model of that source.
     """
 
     def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
         self.workers, self._fetch = Workers(), Fetcher()
-        self.slots = {
-            role: Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch)
+        self.slots = Slots(
+            (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
-        }
+        )
 
-    def serving(self, role: str) -> Serving:
-        """What serves a role now, loaded first where nothing is. Raises InputError where nothing can be."""
+    def serving(self, role: str) -> Serving[Any]:
+        """What serves a role now, loaded first where nothing is. Raises InputError where no model can serve."""
         return self.slots[role].get()
 
     @property
     def weights(self) -> dict[str, float]:
-        """The fusion weight of each modality's model, of that which needs no network while none is loaded."""
+        """The fusion weight of each modality's model; while none is loaded, that of its fallback."""
         return {role: self.weight_of(role, self.slots[role].expected()) for role in MODALITIES}
 
     def weight_of(self, role: str, choice: Choice) -> float:
-        """The fusion weight of a modality's model: its own, or that fitted for the modality's bundled model."""
-        return weights.fusion_weight(choice, self._choices[role])
+        """The fusion weight, >= 0, of a modality's model: its own, or that fitted for the modality's bundled model."""
+        return weights.fusion_weight(role, choice, self._choices[role])
 
     @property
-    def text(self) -> Any:
-        return self.serving("text").model
+    def text(self) -> TextModel:
+        return self.slots.text.get().model
 
     @property
-    def speech(self) -> Any:
-        return self.serving("speech").model
+    def speech(self) -> SpeechModel:
+        return self.slots.speech.get().model
 
     @property
-    def face(self) -> Any:
-        return self.serving("face").model
+    def face(self) -> FaceModel:
+        return self.slots.face.get().model
 
     def warm(self) -> None:
-        """Fetch and load everything in the background: no request then waits for more than what is still missing."""
+        """Start to fetch and load every model in the background. A request waits only for what it needs and is not here yet."""
         self.workers.warm(transcription.warm)
         for slot in self.slots.values():
             threading.Thread(target=slot.warm, daemon=True).start()
 
     def status(self) -> dict[str, Status]:
-        """How each role stands: which model serves it, or what kept one from it."""
+        """How each role stands.
+
+        Returns
+        -------
+        dict from str to Status
+            By role, those of ``emotion.serving.weights.ROLES``: the state, the model's name, and why no better one serves.
+        """
         return {role: slot.status for role, slot in self.slots.items()}
 
     def close(self) -> None:
+        """End the downloads and the worker processes."""
         self._fetch.close()
         self.workers.close()
 
     def analyze(
         self,
         text: str | None = None,
-        audio: str | os.PathLike | tuple[np.ndarray, int] | None = None,
-        video: str | os.PathLike | Sequence[Frame] | None = None,
-        image: str | os.PathLike | np.ndarray | None = None,
+        audio: Audio | None = None,
+        video: Video | None = None,
+        image: Image | None = None,
         transcribe: bool = True,
         *,
         language: str = "en",
@@ -154,25 +190,84 @@ class Analyzer:
     ) -> Analysis:
         """Read whatever is given and fuse it.
 
-        Parameters: ``audio`` a path or (samples, sample_rate); ``video`` a path, whose sound is read unless ``audio`` is given,
-        or frames, about 5 a second and at most ``media.MAX_FRAMES``, in order of time; ``image`` a path or a uint8 RGB array. ``video`` and ``image`` exclude each other. Sound is transcribed unless there is a text or
-        ``transcribe`` is False or the engine does not know the ``language``. ``progress`` is called with a share of 0 to 1 and the stage, a Message.
+        Parameters
+        ----------
+        text : str, optional
+            At most ``media.MAX_TEXT_CHARS`` characters; blank counts as none. With it, sound is not transcribed.
+        audio : path, or (samples, sample_rate), optional
+            A file, or samples and their rate in Hz as ``media.from_samples`` takes them.
+        video : path, or list or tuple of Frame, optional
+            A file, whose sound is read unless ``audio`` is given; or frames in order of time, about ``media.FRAME_RATE`` a
+            second and at most ``media.MAX_FRAMES``.
+        image : path, or uint8 ndarray of shape (h, w), (h, w, 3) or (h, w, 4), optional
+            A file, or grey, RGB or RGBA. Not together with ``video``.
+        transcribe : bool
+            Whether words are taken from the sound.
+        language : str
+            That of the speech, a code such as "en" or "en-US". Words are left out where the engine does not know it.
+        progress : callable, optional
+            Called with the share that is done, 0 to 1, and a Message that names the stage.
 
-        Raises InputError, before any model loads, for input that cannot be decoded or breaks a limit of ``emotion.media``.
+        Returns
+        -------
+        Analysis
+            A modality that cannot be read is left out, and a note says why.
+
+        Raises
+        ------
+        InputError
+            Before any model loads: for a wrong type, for a file that is no such media, and for what breaks a limit of
+            ``emotion.media``. While decoding: where sound and pictures, of those given, both fail.
         """
         request = self._request(text, audio, video, image, transcribe, language)
         analysis, ms = _timed(_Job(self, request, progress or (lambda share, stage: None)).run)
         return replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
 
     def with_weights(self, analysis: Analysis, weights: Mapping[str, float]) -> Analysis:
-        """The same readings, fused by other weights. Instant."""
+        """The same readings, fused by other weights. Instant: no model runs.
+
+        Parameters
+        ----------
+        analysis : Analysis
+        weights : mapping from str to float
+            By modality, each >= 0; one that is not named has none.
+
+        Returns
+        -------
+        Analysis
+            With another ``fusion``, and other moods in the timeline.
+
+        Raises
+        ------
+        InputError
+            For a weight that is negative or not finite, or of an unknown modality.
+        """
         fused = tuple(timeline.fused(span, analysis.modalities, weights) for span in analysis.timeline)
         return replace(analysis, fusion=fuse(analysis.modalities, weights), timeline=fused)
 
     def with_text(self, analysis: Analysis, text: str, weights: Mapping[str, float] | None = None) -> Analysis:
-        """The same analysis with a typed or corrected text: only the text model and the fusion run. Blank text takes it away."""
+        """The same analysis with a typed or corrected text: only the text model and the fusion run.
+
+        Parameters
+        ----------
+        analysis : Analysis
+        text : str
+            In place of what was typed or heard, at most ``media.MAX_TEXT_CHARS`` characters; blank takes the words away.
+        weights : mapping from str to float, optional
+            As for ``with_weights``; by default those of the models that serve.
+
+        Returns
+        -------
+        Analysis
+            Its timeline has no words: typed ones have no times.
+
+        Raises
+        ------
+        InputError
+            For a text that is none or too long, and for weights as ``with_weights``.
+        """
         words = _checked_text(text)
-        answer = self.read_by("text", self.serving("text"), lambda model: model.read(words)) if words else None
+        answer = None if words is None else self._read_text(words)
         reading = answer.value if answer else None
         others = {name: r for name, r in analysis.modalities.items() if name != "text"}
         spans = (replace(s, modalities={n: p for n, p in s.modalities.items() if n != "text"}) for s in analysis.timeline)
@@ -186,29 +281,41 @@ class Analyzer:
         )
         return self.with_weights(changed, weights or self.weights)
 
-    def read_by(self, role: str, serving: Serving, read: Callable[[Any], T | None]) -> Answer[T]:
-        """What the model of a role reads. Where one that others run does not answer, it is the one that needs no network."""
+    def _read_text(self, text: str) -> Answer[TextReading]:
+        slot = self.slots.text
+        return self.read_by(slot, slot.get(), lambda model: model.read(text))
+
+    def read_by(self, slot: Slot[Model], serving: Serving[Model], read: Callable[[Model], T | None]) -> Answer[T]:
+        """What a slot's model reads. Where a remote one does not answer, the slot's fallback reads instead, with a note.
+
+        Raises what ``read`` raises, where there is no fallback or the model is not remote.
+        """
         try:
             return Answer(read(serving.model), serving)
         except Exception as e:
-            spare = self.slots[role].spare() if serving.choice.source == "remote" else None
-            if spare is None:
+            fallback = slot.fallback() if serving.choice.source == "remote" else None
+            if fallback is None:
                 raise
-            log.warning("%s: %s: %s", role, serving.choice.name, e)
-            model, fallback = serving.choice.name, spare.choice.name
-            note = Message("model_fell_back", {"role": role, "model": model, "fallback": fallback, "why": reason(e)})
-            return Answer(read(spare.model), spare, (note,))
+            log.warning("%s: %s: %s", slot.role, serving.choice.name, e)
+            model, substitute = serving.choice.name, fallback.choice.name
+            note = Message("model_fell_back", {"role": slot.role, "model": model, "fallback": substitute, "why": reason(e)})
+            return Answer(read(fallback.model), fallback, (note,))
 
     def transcribed(self, samples: np.ndarray, language: str, engine: str | None) -> Transcript | None:
-        """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past its limit."""
-        return self.written(transcription.transcribe, samples, language, engine)
+        """What is said, as ``transcription.transcribe``, in a worker process. Raises TimeoutError past the time limit."""
+        return self.speech_to_text(transcription.transcribe, samples, language, engine)
 
-    def written(self, function: Callable[..., Any], samples: np.ndarray, *arguments: Any) -> Any:
-        """Speech to text by a ``function`` of ``emotion.serving.transcription``, in a worker process. Raises TimeoutError past its limit."""
+    def speech_to_text(self, function: Callable[..., T], samples: np.ndarray, *arguments: Any) -> T:
+        """Speech to text by a ``function`` of ``emotion.serving.transcription``, in a worker process.
+
+        Raises TimeoutError past TRANSCRIPT_TIMEOUT_S and TRANSCRIPT_RATE for each second of sound.
+        """
         limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
         return self.workers.submit(function, samples, *arguments, timeout=limit).result()
 
-    def _request(self, text, audio, video, image, transcribe: bool, language: str) -> _Request:
+    def _request(
+        self, text: str | None, audio: Audio | None, video: Video | None, image: Image | None, transcribe: bool, language: str
+    ) -> _Request:
         if video is not None and image is not None:
             raise InputError("video_and_image")
         sound = pictures = None
@@ -241,20 +348,25 @@ class Analyzer:
 
 
 class _Job:
-    """One analysis. Its branches run side by side, and each gives back what it came to."""
+    """One analysis. Its branches run side by side, and each returns its result."""
 
     def __init__(self, analyzer: Analyzer, request: _Request, progress: Progress):
         self.analyzer, self.request, self.progress = analyzer, request, progress
         at_first = {role: slot.now() for role, slot in analyzer.slots.items()}
-        # None changes within one analysis; one that is not loaded yet is loaded when it is asked for.
-        self.serving = functools.cache(lambda role: at_first[role] or analyzer.serving(role))
+        # No role's model changes within one analysis. One that is not loaded yet is loaded when it is asked for.
+        self._settled = functools.cache(lambda role: at_first[role] or analyzer.serving(role))
+
+    def serving(self, slot: Slot[Model]) -> Serving[Model]:
+        """What serves a slot's role throughout this analysis."""
+        serving: Serving[Model] = self._settled(slot.role)
+        return serving
 
     def run(self) -> Analysis:
         request = self.request
         self.progress(0.05, Message("reading_file"))
         sound, pictures = request.sound and request.sound(), request.pictures and request.pictures()
         branches: dict[str, Callable[[], Branch]] = {}
-        if request.text is not None or request.speaks:
+        if request.text is not None or request.needs_transcript:
             branches["text"] = lambda: self._text(sound)
         if sound is not None:
             branches["speech"] = lambda: self._speech(sound)
@@ -269,52 +381,63 @@ class _Job:
                 self.progress(0.1 + 0.85 * len(found) / len(running), Message("modality_read", {"modality": name}))
         return self._assembled(found, decoded, ms)
 
-    def _ask(self, branch: str, role: str, read: Callable[[Any], T | None], needs: Future | None = None) -> Answer[T] | Failure:
-        """What the model of a role reads, once what it ``needs`` is decoded. Where that fails, a note that the ``branch`` is left out."""
+    def _ask(
+        self, branch: str, slot: Slot[Model], read: Callable[[Model], T | None], needs: Future | None = None
+    ) -> Answer[T] | Failure:
+        """What a slot's model reads, once the input that it ``needs`` is decoded.
+
+        Where either fails, the note says that the ``branch`` is left out, and why.
+        """
         start = time.perf_counter()
         answer: Answer[T] | Failure
         try:
             if needs is not None:
                 needs.result()
             start = time.perf_counter()
-            answer = self.analyzer.read_by(role, self.serving(role), read)
+            answer = self.analyzer.read_by(slot, self.serving(slot), read)
         except Exception as e:
             log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
             answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
         return replace(answer, ms=(time.perf_counter() - start) * 1000.0)
 
     def _text(self, sound: Future | None) -> Branch:
-        """Typed words are read; without any, those in the sound are written down first."""
+        """Typed words are read; where there are none, the sound is transcribed first."""
         if self.request.text is not None or sound is None:
             return self._read_words({}, Transcript(self.request.text or "", 1.0, "typed"), Message("no_word"))
-        heard = self._ask("text", "transcript", lambda engine: self._transcribed(sound.result(), engine), sound)
-        said = heard.value
-        if said is None:
-            return Branch({"transcript": heard}, None, Message("language_not_written", {"language": self.request.language}))
-        absence = Message("not_english") if said.foreign else Message("no_words_heard")
-        return self._read_words({"transcript": heard}, said, absence)
+        slot = self.analyzer.slots.transcript
+        answer = self._ask("text", slot, lambda engine: self._transcribed(sound.result(), engine), sound)
+        heard = answer.value
+        if heard is None:
+            return Branch({"transcript": answer}, None, Message("language_not_written", {"language": self.request.language}))
+        absence = Message("not_english") if heard.foreign else Message("no_words_heard")
+        return self._read_words({"transcript": answer}, heard, absence)
 
-    def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], said: Transcript, absence: Message) -> Branch:
-        if not said.text:
-            return Branch(answers, None, absence, said)
-        answer = self._ask("text", "text", lambda model: model.read(said.text, said.reliability, said.segments))
-        return Branch({**answers, "text": answer}, answer.value, absence, said)
+    def _read_words(self, answers: Mapping[str, Answer[Any] | Failure], words: Transcript, absence: Message) -> Branch:
+        """Reads a transcript. ``answers``: those that it came from; ``absence``: why it may be empty."""
+        if not words.text:
+            return Branch(answers, None, absence, words)
+        slot = self.analyzer.slots.text
+        answer = self._ask("text", slot, lambda model: model.read(words.text, words.reliability, words.segments))
+        return Branch({**answers, "text": answer}, answer.value, absence, words)
 
     def _transcribed(self, samples: np.ndarray, engine: str | None) -> Transcript | None:
         """None where the engine does not know the language: no worker is asked then."""
         language = self.request.language
-        return self.analyzer.transcribed(samples, language, engine) if transcription.speaks(language, engine) else None
+        return self.analyzer.transcribed(samples, language, engine) if transcription.supports(language, engine) else None
 
     def _speech(self, sound: Future) -> Branch:
-        answer = self._ask("speech", "speech", lambda model: model.read(sound.result()), sound)
+        answer = self._ask("speech", self.analyzer.slots.speech, lambda model: model.read(sound.result()), sound)
         return Branch({"speech": answer}, answer.value, Message("no_voice"))
 
     def _face(self, pictures: Future) -> Branch:
-        answer = self._ask("face", "face", lambda model: model.read(_frames(pictures), self.serving("detector").model), pictures)
+        def read(model: FaceModel) -> FaceReading | None:
+            return model.read(_frames(pictures), self.serving(self.analyzer.slots.detector).model)
+
+        answer = self._ask("face", self.analyzer.slots.face, read, pictures)
         return Branch({"face": answer}, answer.value, Message("no_face"))
 
     def _decoded(self, sound: Future | None, pictures: Future | None) -> Media:
-        """Both results. What libav chokes on mid-way costs a video only the half of it that failed."""
+        """Both results. A video of which one half cannot be decoded keeps the other."""
         failures: list[Exception] = []
         samples: np.ndarray | None = None
         frames: tuple[Frame, ...] = ()
@@ -345,9 +468,9 @@ class _Job:
         used = {name: served[name].choice for name in readings}
         models = {name: choice.info for name, choice in used.items()}
         if "face" in readings:
-            models["detector"] = self.serving("detector").choice.info
+            models["detector"] = self.serving(self.analyzer.slots.detector).choice.info
         if transcript is not None and "transcript" in served:
-            # The confidence of the package's engine was measured; Whisper's is what the model believes itself.
+            # The package's confidence was measured on clips; Whisper's is the model's own belief.
             engine = served["transcript"]
             models["transcript"] = replace(engine.choice.info, calibrated=engine.model is None)
         fusion_weights = {name: self.analyzer.weight_of(name, choice) for name, choice in used.items()}

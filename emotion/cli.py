@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from emotion.messages import InputError
 if TYPE_CHECKING:
     from emotion.readings import Analysis
 
+AddParser = Callable[..., argparse.ArgumentParser]
 JSON_HELP = "print exactly one JSON document"
 EPILOG = """environment:
   EMOTION_SOURCE   where models come from, where --source is not given
@@ -56,16 +57,16 @@ def _parser() -> argparse.ArgumentParser:
         "emotion", description="Emotion from text, voice and face.", epilog=EPILOG, formatter_class=form
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_analyze(commands)
-    _add_evaluate(commands)
-    _add_train(commands)
-    _add_doctor(commands)
-    _add_publish(commands)
+    _add_analyze(commands.add_parser)
+    _add_evaluate(commands.add_parser)
+    _add_train(commands.add_parser)
+    _add_doctor(commands.add_parser)
+    _add_publish(commands.add_parser)
     return parser
 
 
-def _add_analyze(commands) -> None:
-    analyze = commands.add_parser(
+def _add_analyze(add_parser: AddParser) -> None:
+    analyze = add_parser(
         "analyze",
         help="read a text, a recording, a video or a picture",
         description="Any of the inputs together; --video and --image exclude each other.",
@@ -83,16 +84,16 @@ def _add_analyze(commands) -> None:
     analyze.set_defaults(run=_analyze, show=_show_analysis)
 
 
-def _add_evaluate(commands) -> None:
-    evaluate = commands.add_parser("evaluate", help="run a model over a labelled data set and print its figures")
+def _add_evaluate(add_parser: AddParser) -> None:
+    evaluate = add_parser("evaluate", help="run a model over a labelled data set and print its figures")
     evaluate.add_argument("modality", choices=MODALITIES)
     evaluate.add_argument(
         "--dataset",
         nargs=2,
         required=True,
         metavar=("NAME", "PATH"),
-        help="ravdess, emodb, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, carer or "
-        "folder, and its file, folder or zip",
+        help="ravdess, emodb, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, carer "
+        "or folder, and its file, folder or zip",
     )
     evaluate.add_argument("--split", help="one part of the set, or held-out; by default everything but train")
     evaluate.add_argument("--restrict", action="store_true", help="renormalise to the labels that the data has")
@@ -103,11 +104,12 @@ def _add_evaluate(commands) -> None:
     evaluate.set_defaults(run=_evaluate, show=_show_figures)
 
 
-def _add_train(commands) -> None:
-    train = commands.add_parser(
+def _add_train(add_parser: AddParser) -> None:
+    train = add_parser(
         "train",
         help="train a model, or fit the fusion weights",
-        description="Without --dataset: the bundled model again, from EMOTION_DATA. With it: the model in use, trained on with your data.",
+        description="Without --dataset: the bundled model again, from EMOTION_DATA. "
+        "With it: the model in use, trained on with your data.",
     )
     train.add_argument("modality", choices=(*MODALITIES, "fusion"))
     train.add_argument(
@@ -129,8 +131,8 @@ def _add_train(commands) -> None:
     train.set_defaults(run=_train, show=_show_figures)
 
 
-def _add_doctor(commands) -> None:
-    doctor = commands.add_parser(
+def _add_doctor(add_parser: AddParser) -> None:
+    doctor = add_parser(
         "doctor",
         help="check the machine, the network and the models",
         description="Says which model would answer for each role here, and why. Fetches nothing.",
@@ -139,8 +141,8 @@ def _add_doctor(commands) -> None:
     doctor.set_defaults(run=_doctor, show=_show_findings)
 
 
-def _add_publish(commands) -> None:
-    publish = commands.add_parser(
+def _add_publish(add_parser: AddParser) -> None:
+    publish = add_parser(
         "publish",
         help="upload the bundled models, or the app, to the Hugging Face Hub",
         description="Uploads the bundled models with their cards and enters them in weights.yaml; with --space the app itself.",
@@ -205,7 +207,8 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.checkpoints:
         os.environ["EMOTION_CHECKPOINTS"] = str(arguments.checkpoints)
     module = importlib.import_module(f"emotion.training.{arguments.modality}")
-    return module.train(arguments.dataset, arguments.out, arguments.epochs)
+    figures: dict[str, Any] = module.train(arguments.dataset, arguments.out, arguments.epochs)
+    return figures
 
 
 def _doctor(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -245,7 +248,7 @@ def _show_published(result: dict[str, Any]) -> str:
 
 
 def _show_analysis(analysis: "Analysis") -> str:
-    if analysis.mood is None:
+    if analysis.mood is None or analysis.probabilities is None:
         return "\n".join(analysis.warnings)
     lines = [f"mood {analysis.mood:.2f} of 5 ({mood_word(analysis.mood)}), {analysis.label}, agreement {analysis.agreement:.2f}"]
     if analysis.mixed:
@@ -259,6 +262,9 @@ def _show_analysis(analysis: "Analysis") -> str:
         lines.append(
             f"words ({analysis.transcript.engine}, confidence {analysis.transcript.confidence:.2f}): {analysis.transcript.text}"
         )
+    for role, model in analysis.models.items():
+        calibrated = "" if model.calibrated or role == "detector" else ", not calibrated"
+        lines.append(f"{role} by {model.name} ({model.source}, {model.revision}{calibrated})")
     return "\n".join(lines + [f"warning: {warning}" for warning in analysis.warnings])
 
 

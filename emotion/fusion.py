@@ -7,7 +7,7 @@ import numpy as np
 
 from emotion.labels import LABELS, MODALITIES
 from emotion.messages import InputError, Message
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.readings import Fusion, Reading
 
 # How strongly disagreement about the mood pulls toward 3: at 0.5 the fused mood still never falls when a part's mood rises.
@@ -40,7 +40,8 @@ def calibrate(logits: np.ndarray, temperature: float) -> np.ndarray:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Logits (..., k) to probabilities, along the last axis."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    probabilities: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusion:
@@ -74,10 +75,10 @@ def fuse(readings: Mapping[str, Reading], weights: Mapping[str, float]) -> Fusio
     share = np.array([shares[name] for name in readings])
     parts = np.stack([np.asarray(reading.probabilities, np.float64) for reading in readings.values()])  # (m, 7)
     fused = share @ parts
-    moods = mood(parts)
-    deviation = math.sqrt(max(0.0, float(share @ np.square(moods - share @ moods))))
+    felt = moods(parts)
+    deviation = math.sqrt(max(0.0, float(share @ np.square(felt - share @ felt))))
     return Fusion(
-        mood=pulled_mood(moods, share),
+        mood=pulled_mood(felt, share),
         label=LABELS[int(fused.argmax())],
         probabilities=(fused / fused.sum()).astype(np.float32),
         agreement=agreement(parts, share),

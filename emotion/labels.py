@@ -39,8 +39,8 @@ GOEMOTIONS_TO_LABEL = {
     GOEMOTIONS.index(name): LABELS.index(label) for label, names in _GOEMOTIONS_GROUPS.items() for name in names.split()
 }
 
-# Valence of each label in [-1, 1]: how pleasant the feeling it names is. Surprise can be either: of -0.4 to 0.6 those from -0.2 to
-# 0 order the rated sentences of EmoBank's held-out tenth best (``python -m emotion.training.ablations mood``).
+# Valence of each label in [-1, 1]: how pleasant the feeling it names is. Surprise can be either. Of -0.4 to 0.6, those from
+# -0.2 to 0 order the rated sentences of EmoBank's held-out tenth best (``python -m emotion.training.ablations mood``).
 VALENCE = {
     "angry": -0.9, "disgust": -0.8, "fear": -0.8, "happy": 1.0, "neutral": 0.0, "sad": -1.0, "surprise": 0.0,
 }  # fmt: skip

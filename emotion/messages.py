@@ -1,6 +1,7 @@
-"""Every sentence that a visitor, a caller or an operator can get: a code with fields. Its words are in messages.yaml, in each language.
+"""Every sentence that a visitor, a caller or an operator can get: a code with fields.
 
-Codes are public and stable; what they say may change. A sentence is made last, where the reader's language is known.
+Codes are public and stable. Their words, in each language, are in messages.yaml and may change. A code becomes a sentence last,
+where the reader's language is known.
 """
 
 import functools
@@ -16,10 +17,9 @@ ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de", "es")
 
 THIN_SPACE = "\u202f"
-MOST_LISTED = 20  # of a list within a sentence: some models have a thousand labels
-FIELD = re.compile(
-    r"{(\w+)(?::(\w+))?}"
-)  # {seconds}, or {modality:the}: what the table calls it, of the names that begin with "the_"
+MOST_LISTED = 20  # items of a list within a sentence: some models have a thousand labels
+# {seconds} stands for the field's value. {modality:the} stands for the name that the table has under "the_" and the value.
+FIELD = re.compile(r"{(\w+)(?::(\w+))?}")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,11 @@ class Message:
 
     Parameters
     ----------
-    code : one of ``codes()``.
-    fields : what the sentence is about, by name: plain text, numbers and lists of them, messages or InputErrors. Others become text.
+    code : str
+        One of ``codes()``.
+    fields : mapping from str
+        By name, what the sentence is about: text, numbers, booleans, None, messages, InputErrors, and lists of them. An
+        InputError becomes its message, a list a tuple, and anything else text.
     """
 
     code: str
@@ -39,7 +42,7 @@ class Message:
         object.__setattr__(self, "fields", {name: _plain(value) for name, value in self.fields.items()})
 
     def say(self, language: str = ENGLISH) -> str:
-        """The sentence in one of LANGUAGES, with numbers written as it does."""
+        """The sentence in one of LANGUAGES, its numbers written as in that language."""
         text = _table()["messages"][self.code][language]
         return FIELD.sub(lambda found: said_of(self.fields[found[1]], language, found[2]), text)
 
@@ -52,7 +55,7 @@ class Message:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Message":
-        """The message that ``to_dict()`` gave. Raises ValueError for an unknown code and for other fields than the code has."""
+        """The message that ``to_dict()`` gave. Raises ValueError for an unknown code, and for fields that are not the code's."""
         message = cls(data["code"], {name: _parsed(value) for name, value in data["fields"].items()})
         if message.code not in codes() or set(message.fields) != codes()[message.code]:
             raise ValueError(f"no code {message.code!r} has the fields {sorted(message.fields)}")
@@ -62,13 +65,22 @@ class Message:
 class InputError(ValueError):
     """An input that cannot be used, or a model, file or service that an answer needs and cannot have.
 
+    ``str()`` of the error is its English sentence, with the problem, the value and the limit.
+
     Parameters
     ----------
-    code, fields : of the ``message``; ``str()`` of the error is its English sentence, with the problem, the value and the limit.
+    code : str
+    **fields
+        As of a Message.
+
+    Attributes
+    ----------
+    message : Message
+        Of the code and fields.
     """
 
     def __init__(self, code: str, /, **fields: Any):
-        super().__init__(code)  # with which it is unpickled; the message is an attribute, and comes after
+        super().__init__(code)  # all that unpickling passes in; the attributes are restored after it
         self.message = Message(code, fields)
 
     @property
@@ -84,7 +96,7 @@ class InputError(ValueError):
 
 
 def reason(error: BaseException) -> Message:
-    """What went wrong, as part of another message: an InputError says it; of others no more than their kind goes to a reader."""
+    """What went wrong, as a field of another message. Of an unforeseen error a reader learns the type alone, not its text."""
     if isinstance(error, InputError):
         return error.message
     if isinstance(error, TimeoutError):
@@ -93,7 +105,7 @@ def reason(error: BaseException) -> Message:
 
 
 def names() -> dict[str, dict[str, str]]:
-    """Words of the table that are no sentences, by key and language."""
+    """The table's names of things, which are no sentences, by key and language."""
     return _table()["names"]
 
 
@@ -104,14 +116,14 @@ def codes() -> dict[str, set[str]]:
 
 
 def number(value: float, language: str = ENGLISH) -> str:
-    """A number to three decimals at most, its thousands set apart, as the language writes it."""
+    """A number with at most three decimals and its thousands separated, as the language writes it."""
     rounded = round(value, 3)
     text = f"{int(rounded) if rounded == int(rounded) else rounded:,}"
     return text if language == ENGLISH else text.translate({ord(","): THIN_SPACE, ord("."): ","})
 
 
 def said_of(value: Any, language: str = ENGLISH, kind: str | None = None) -> str:
-    """A field as it stands within a sentence; ``kind``: of the names that it is one of."""
+    """A field's value as it stands within a sentence; with a ``kind``, its name in the table under "kind_value"."""
     if isinstance(value, Message):
         return value.say(language).removesuffix(".")
     if isinstance(value, tuple):
@@ -149,6 +161,8 @@ def _parsed(value: Any) -> Any:
 
 @functools.cache
 def _table() -> dict[str, dict[str, dict[str, str]]]:
-    from ruamel.yaml import YAML  # here: who reads nothing waits for nothing
+    from ruamel.yaml import YAML  # here: most programs that import this module show no message
 
-    return YAML(typ="safe", pure=True).load((files(__package__) / "messages.yaml").read_text("utf-8"))
+    table: dict[str, dict[str, dict[str, str]]]
+    table = YAML(typ="safe", pure=True).load((files(__package__) / "messages.yaml").read_text("utf-8"))
+    return table

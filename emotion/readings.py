@@ -9,9 +9,9 @@ from emotion.labels import LABELS
 from emotion.messages import InputError, Message
 from emotion.mood import mood
 
-# How far words that were heard are relied upon at most, however well: with more, at the fusion weights of weights.yaml, "Dogs are sitting
-# by the door" would take over 3 points of unweighted average recall from the voices of RAVDESS's actors 1 to 10. The last line of
-# "python -m emotion.training.robustness fusion".
+# The highest reliability of words that were heard, however well. With more, at the fusion weights of weights.yaml, "Dogs are
+# sitting by the door" would take over 3 points of unweighted average recall from the voices of RAVDESS's actors 1 to 10: see the
+# last line of "python -m emotion.training.robustness fusion".
 HEARD = 0.65
 FUSION_CODES = ("weights_all_zero",)  # of the notes of a Fusion
 DECIMALS = 6  # of probabilities, moods and shares in to_dict(): fusing a parsed result again gives the same answer
@@ -19,7 +19,17 @@ DECIMALS = 6  # of probabilities, moods and shares in to_dict(): fusing a parsed
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Which model answered: ``source`` is "bundled", "hub", "local" or "pip"."""
+    """Which model answered.
+
+    Attributes
+    ----------
+    source : str
+        "hub", "remote", "bundled", "local" or "pip".
+    name, revision : str
+        As in weights.yaml.
+    calibrated : bool
+        Whether its probabilities were calibrated, or its confidence measured, on data.
+    """
 
     source: str
     name: str
@@ -32,7 +42,15 @@ class ModelInfo:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a video: ``time`` in seconds, ``image`` uint8 RGB (h, w, 3)."""
+    """One picture of a video.
+
+    Attributes
+    ----------
+    time : float
+        Seconds from the beginning of the video.
+    image : uint8 ndarray of shape (h, w, 3)
+        RGB.
+    """
 
     time: float
     image: np.ndarray = field(repr=False)
@@ -40,7 +58,17 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Media:
-    """Decoded input. ``samples``: float32 in [-1, 1], mono, 16 kHz, or None without sound. ``duration`` in seconds, None for a picture."""
+    """Decoded input.
+
+    Attributes
+    ----------
+    samples : float32 ndarray of shape (n,), or None
+        In [-1, 1], mono, 16 kHz; None without sound.
+    frames : tuple of Frame
+        In order of time, all of one size.
+    duration : float or None
+        Seconds; None for a picture.
+    """
 
     samples: np.ndarray | None = field(default=None, repr=False)
     frames: tuple[Frame, ...] = field(default=(), repr=False)
@@ -58,9 +86,19 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said. ``confidence``: expected word accuracy, 0 to 1; ``engine``: which recogniser wrote it, or "typed".
+    """What was said.
 
-    ``foreign``: whether words were left out because the speech does not sound like the language that the engine writes.
+    Attributes
+    ----------
+    text : str
+    confidence : float
+        Expected word accuracy, 0 to 1.
+    engine : str
+        Name of the model that wrote it, or "typed".
+    segments : tuple of Segment
+        In order of time; none of a typed text.
+    foreign : bool
+        Whether words were left out because the speech does not sound like the language that the engine writes.
     """
 
     text: str
@@ -83,8 +121,13 @@ class Transcript:
 class Reading:
     """What one modality says.
 
-    ``probabilities``: float32 (7,) in the order of ``LABELS``, summing to 1. ``reliability``: 0 to 1, how far the input allows a
-    reading at all (share of voiced sound, of frames with a clear face, expected word accuracy), apart from what the model thinks.
+    Attributes
+    ----------
+    probabilities : float32 ndarray of shape (7,)
+        In the order of LABELS, summing to 1.
+    reliability : float
+        How far the input allows a reading at all, whatever the model thinks, 0 to 1: expected word accuracy, share of voiced
+        sound, share of frames with a clear face.
     """
 
     modality: ClassVar[str]
@@ -97,11 +140,22 @@ class Reading:
         return mood(self.probabilities)
 
     def details(self) -> dict[str, Any]:
-        """The modality's own keys in ``to_dict()``."""
+        """The keys of ``to_dict()`` that only this modality has."""
         return {}
 
     def during(self, start: float, end: float) -> np.ndarray | None:
-        """Mean probabilities (7,) between two times in seconds; None where the reading has none there."""
+        """Mean probabilities between two times.
+
+        Parameters
+        ----------
+        start, end : float
+            Seconds from the beginning of the recording; the end is not included.
+
+        Returns
+        -------
+        float32 ndarray of shape (7,), or None
+            Mean of the windows or frames there, by how much of each lies there or by its weight; None where there are none.
+        """
         pairs = [(weight, p) for weight, p in self._weighted(start, end) if weight > 0]
         if not pairs:
             return None
@@ -112,7 +166,7 @@ class Reading:
         return []
 
     def to_dict(self, weight: float) -> dict[str, Any]:
-        """``weight`` is the share, 0 to 1, that the modality had in the fusion."""
+        """Plain types only. ``weight``: the share, 0 to 1, that the modality had in the fusion."""
         return {
             "probabilities": named(self.probabilities),
             "mood": round(self.mood, DECIMALS),
@@ -124,7 +178,14 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A segment of a recording, ``start`` to ``end`` seconds, with its own probabilities (7,)."""
+    """A part of a recording that was read by itself.
+
+    Attributes
+    ----------
+    start, end : float
+        Seconds from the beginning of the recording.
+    probabilities : float32 ndarray of shape (7,)
+    """
 
     start: float
     end: float
@@ -137,7 +198,15 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class TextReading(Reading):
-    """``words``: (word, how much it added to the probability of the reading's label), -1 to 1; ``windows``: one per segment."""
+    """What the words say.
+
+    Attributes
+    ----------
+    words : tuple of (str, float)
+        Each word, and how much it added to the probability of the reading's label, -1 to 1.
+    windows : tuple of Window
+        One for each segment of the transcript; none of a typed text.
+    """
 
     modality = "text"
     words: tuple[tuple[str, float], ...] = ()
@@ -152,10 +221,25 @@ class TextReading(Reading):
 
 @dataclass(frozen=True, eq=False)
 class SpeechReading(Reading):
-    """``intensity``: calm, neutral, low or high. ``pitch_hz``: median F0, None when unvoiced. ``energy_db``: RMS level, dB full scale.
+    """How it is said.
 
-    ``pitch``: F0 in Hz of every ``emotion.sound.HOP`` samples, 0 where unvoiced; ``windows``: readings along time; ``attention``:
-    how much each stretch of ``attention_step`` seconds of the recording counted, from its beginning, summing to 1.
+    Attributes
+    ----------
+    intensity : str
+        "calm", "neutral", "low" or "high".
+    pitch_hz : float or None
+        Median F0; None when unvoiced.
+    energy_db : float
+        RMS level, dB of full scale.
+    pitch : float32 ndarray of shape (n,)
+        F0 in Hz of every ``emotion.sound.HOP`` samples, 0 where unvoiced.
+    windows : tuple of Window
+        In order of time; they may overlap.
+    attention : float32 ndarray of shape (m,)
+        How much each segment of ``attention_step`` seconds counted, from the beginning of the recording, summing to 1; empty
+        where the model does not say.
+    attention_step : float
+        Seconds.
     """
 
     modality = "speech"
@@ -181,9 +265,20 @@ class SpeechReading(Reading):
 
 @dataclass(frozen=True, eq=False)
 class FaceFrame:
-    """A face in one frame: ``time`` in seconds, ``box`` x, y, width, height in pixels, ``weight`` its share in the reading.
+    """The followed face in one frame.
 
-    ``regions`` (6, 6): how much each part of the face, held upright, from its upper left spoke for the frame's own label; sums to 1.
+    Attributes
+    ----------
+    time : float
+        Seconds from the beginning of the video.
+    box : tuple of int
+        x, y, width and height in pixels.
+    probabilities : float32 ndarray of shape (7,)
+    weight : float
+        Its share in the reading, 0 to 1.
+    regions : float32 ndarray of shape (6, 6)
+        How much each part of the face spoke for the frame's own label, summing to 1: rows from the top and columns from the
+        left of the face held upright. Of shape (0, 0) where the model does not say.
     """
 
     time: float
@@ -204,7 +299,17 @@ class FaceFrame:
 
 @dataclass(frozen=True, eq=False)
 class FaceReading(Reading):
-    """``faces``: how many different faces were seen; ``frames``: those in which the followed face was found."""
+    """What the most persistent face shows.
+
+    Attributes
+    ----------
+    faces : int
+        How many different faces were seen.
+    frames_sampled, frames_with_face : int
+        Frames that were searched, and those in which the followed face was found.
+    frames : tuple of FaceFrame
+        Those that were read, in order of time.
+    """
 
     modality = "face"
     faces: int
@@ -226,7 +331,23 @@ class FaceReading(Reading):
 
 @dataclass(frozen=True, eq=False)
 class Fusion:
-    """Readings fused into one answer. ``shares``: modality to the share, summing to 1, that it had."""
+    """Readings fused into one answer; ``emotion.fusion.fuse`` says how.
+
+    Attributes
+    ----------
+    mood : float or None
+        1 (very low) to 5 (very good); None, as those that follow, without a reading.
+    label : str or None
+        The most probable of LABELS.
+    probabilities : float32 ndarray of shape (7,), or None
+    agreement : float or None
+        How far the modalities agree, 0 to 1; 1 for a single one.
+    mixed : bool
+        Whether the modalities disagree strongly about the mood.
+    shares : dict from str to float
+        How much each modality counted, summing to 1.
+    notes : tuple of Message
+    """
 
     mood: float | None
     label: str | None
@@ -239,7 +360,17 @@ class Fusion:
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """One stretch of the timeline: the modalities' probabilities (7,) there and the mood of their fusion."""
+    """One entry of the timeline.
+
+    Attributes
+    ----------
+    start, end : float
+        Seconds from the beginning of the recording.
+    mood : float
+        Of the modalities' fusion there, 1 to 5.
+    modalities : dict from str to float32 ndarray of shape (7,)
+        Probabilities of each modality that has any there.
+    """
 
     start: float
     end: float
@@ -256,7 +387,28 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """The whole answer. Everything but ``media`` is in ``to_dict()``."""
+    """The whole answer.
+
+    Attributes
+    ----------
+    fusion : Fusion
+        The answer of all modalities together; ``mood``, ``label`` and others are taken from it.
+    modalities : dict from str to Reading
+        Those that could be read.
+    duration : float or None
+        Seconds; None without sound or video.
+    transcript : Transcript or None
+    timeline : tuple of Span
+        Empty for a picture, a text alone and a short recording.
+    notes : tuple of Message
+        Why something was left out, or what to be careful about.
+    timings_ms : dict from str to float
+        Milliseconds of each step.
+    models : dict from str to ModelInfo
+        By role, those that answered.
+    media : Media
+        The decoded input. All else is in ``to_dict()``.
+    """
 
     fusion: Fusion
     modalities: dict[str, Reading]
@@ -295,7 +447,7 @@ class Analysis:
 
     @property
     def codes(self) -> tuple[Message, ...]:
-        """What to be careful about."""
+        """All notes, the fusion's too."""
         return self.notes + self.fusion.notes
 
     @property
@@ -323,7 +475,13 @@ class Analysis:
 
     @classmethod
     def from_dict(cls, data: Any) -> "Analysis":
-        """The Analysis that ``to_dict()`` gave, without media. Raises InputError when ``data`` is not in that format."""
+        """The Analysis that ``to_dict()`` gave, without ``media`` and what else is not in it.
+
+        Raises
+        ------
+        InputError
+            When ``data`` is not in that format.
+        """
         try:
             return _parse(data)
         except (KeyError, TypeError, ValueError, AttributeError) as e:
@@ -388,15 +546,20 @@ def _face_reading(data: dict[str, Any]) -> FaceReading:
     frames = tuple(
         FaceFrame(
             float(f["time"]),
-            tuple(map(int, f["box"])),
+            _box(f["box"]),
             vector(f["probabilities"]),
             float(f["weight"]),
             _shares(f.get("regions") or np.zeros((0, 0)), 2),
         )
         for f in data.get("frames") or ()
     )
-    counts = (int(data[name]) for name in ("faces", "frames_sampled", "frames_with_face"))
-    return FaceReading(vector(data["probabilities"]), _unit(data), *counts, frames)
+    faces, sampled, shown = (int(data[name]) for name in ("faces", "frames_sampled", "frames_with_face"))
+    return FaceReading(vector(data["probabilities"]), _unit(data), faces, sampled, shown, frames)
+
+
+def _box(values: Any) -> tuple[int, int, int, int]:
+    x, y, width, height = map(int, values)
+    return x, y, width, height
 
 
 _READING_PARSERS = {"text": _text_reading, "speech": _speech_reading, "face": _face_reading}
@@ -407,7 +570,8 @@ def vector(probabilities: dict[str, float]) -> np.ndarray:
     values = np.array([float(probabilities[label]) for label in LABELS], np.float32)
     if not (np.isfinite(values).all() and (values >= 0).all() and abs(values.sum() - 1) < 0.01):
         raise ValueError(f"probabilities must be at least 0 and sum to 1, not {probabilities}")
-    return values / values.sum()
+    normalised: np.ndarray = values / values.sum()
+    return normalised
 
 
 def _shares(values: Any, dimensions: int) -> np.ndarray:

@@ -58,4 +58,5 @@ def band_levels(power: np.ndarray, bands: np.ndarray) -> np.ndarray:
     bins = bands * SPECTROGRAM_FRAME / SAMPLE_RATE
     left = np.minimum(bins.astype(int), power.shape[1] - 2)
     share = (bins - left).astype(np.float32)
-    return 10 * np.log10(power[:, left] * (1 - share) + power[:, left + 1] * share + 1e-10)
+    levels: np.ndarray = 10 * np.log10(power[:, left] * (1 - share) + power[:, left + 1] * share + 1e-10)
+    return levels

@@ -103,7 +103,7 @@ class Hub:
     def answer_inference(self, name: str, answer: object) -> str:
         """Sets what a model answers and returns the address for an InferenceClient.
 
-        ``answer`` is sent as JSON, or as it is when it is bytes; a function is called with the Request and returns one or the other.
+        ``answer`` is sent as JSON, and bytes as they are. A function is called with the Request and returns one or the other.
         """
         self._inference[name] = answer
         return f"{self.url}/inference/{quote(name)}"

@@ -5,7 +5,7 @@
         hub.fail(Fault(cut_at=1), repo="owner/name", file="config.json")
         subprocess.run([sys.executable, "-c", "..."], env=hub.environment(tmp_path))
 
-A client with ``hf_xet`` installed uploads by Xet, which is not spoken here, unless HF_HUB_DISABLE_XET is set as ``environment`` does.
+A client with ``hf_xet`` installed uploads by Xet, which is not spoken here. ``environment`` sets HF_HUB_DISABLE_XET against that.
 """
 
 import os

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion.labels import ALIASES, LABELS, VALENCE, mood_word, to_label
-from emotion.mood import mood
+from emotion.mood import mood, moods
 
 
 def test_labels_are_the_seven_in_alphabetical_order():
@@ -18,7 +18,7 @@ def test_aliases_are_exact_names():
 
 
 def test_mood_of_a_certain_label():
-    certain = dict(zip(LABELS, mood(np.eye(7)), strict=True))
+    certain = dict(zip(LABELS, moods(np.eye(7)), strict=True))
     assert certain["happy"] == 5 and certain["sad"] == 1 and certain["neutral"] == certain["surprise"] == 3
     assert certain["angry"] < 2 and certain["fear"] < 2 and certain["disgust"] < 2
     assert all(1 <= value <= 5 for value in certain.values())
@@ -38,14 +38,14 @@ def test_mood_rises_with_every_move_toward_a_pleasanter_label():
 def test_a_lean_stays_near_the_middle_and_what_is_clear_reaches_the_ends():
     happy = np.eye(7)[LABELS.index("happy")]
     neutral = np.eye(7)[LABELS.index("neutral")]
-    moods = mood(np.stack([share * happy + (1 - share) * neutral for share in np.linspace(0, 1, 101)]))
-    steps = np.diff(moods)
+    felt = moods(np.stack([share * happy + (1 - share) * neutral for share in np.linspace(0, 1, 101)]))
+    steps = np.diff(felt)
     assert (steps > 0).all() and steps.max() < 2 * 0.02 and np.abs(np.diff(steps)).max() < 0.002  # smooth
-    assert moods[15] < 3.25 and moods[75] > 4.5
+    assert felt[15] < 3.25 and felt[75] > 4.5
 
 
 def test_mood_keeps_the_leading_shape():
-    assert mood(np.full((4, 3, 7), 1 / 7)).shape == (4, 3)
+    assert moods(np.full((4, 3, 7), 1 / 7)).shape == (4, 3)
     assert isinstance(mood(np.full(7, 1 / 7)), float)
 
 

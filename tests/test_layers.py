@@ -17,8 +17,8 @@ from emotion.serving.loaders import LOADERS
 
 DOCUMENT = imports.ROOT.parent / "docs" / "how-it-works.md"
 
-# From the ground up: a module or folder may import those of the lines before its own, and its neighbours in its own line as far as that
-# makes no circle.
+# From the ground up. A module or folder may import those of the lines before its own, and its neighbours in its own line where
+# that makes no circle.
 LAYERS = (
     ("labels", "environment"),
     ("mood", "messages"),

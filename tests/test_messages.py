@@ -49,6 +49,8 @@ def test_every_code_of_the_table_is_used():
 
 @pytest.mark.parametrize("code", TABLE)
 def test_every_language_says_it_with_the_same_fields(code):
+    missing = [language for language in LANGUAGES if not TABLE[code].get(language)]
+    assert not missing, f"{code} lacks {missing}"
     assert re.fullmatch(r"[a-z][a-z0-9_]+", code) and tuple(TABLE[code]) == LANGUAGES
     for language in LANGUAGES:
         assert {name for name, _ in FIELD.findall(TABLE[code][language])} == messages.codes()[code]

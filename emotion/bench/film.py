@@ -56,7 +56,7 @@ def moved(portrait: np.ndarray, count: int, towards: tuple[float, float]) -> Ite
         left = np.clip(middle_x - wide / 2, 0, width - wide)
         top = np.clip(middle_y - high / 2, 0, height - high)
         scale = WIDTH / wide
-        place = np.float32([[scale, 0, -left * scale], [0, scale, -top * scale]])
+        place = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
         yield cv2.warpAffine(portrait, place, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -73,8 +73,8 @@ def write(path: Path, images: Iterable[np.ndarray], samples: np.ndarray) -> None
         whole = av.AudioFrame.from_ndarray(samples[np.newaxis], "fltp", "mono")
         whole.sample_rate = SAMPLE_RATE
         resampler = av.AudioResampler("fltp", "mono", SOUND_RATE, frame_size=sound.codec_context.frame_size)
-        for frame in [*resampler.resample(whole), *resampler.resample(None)]:
-            container.mux(sound.encode(frame))
+        for part in [*resampler.resample(whole), *resampler.resample(None)]:
+            container.mux(sound.encode(part))
         container.mux(sound.encode())
 
 

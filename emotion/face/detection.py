@@ -67,7 +67,8 @@ class Detection:
         eyes, mouth = (left + right) / 2, self.landmarks[3:].mean(axis=0)
         # The longer of the two: from the side the eyes draw together, from above or below they draw near the mouth.
         side = max(np.hypot(*(right - left)), np.hypot(*(mouth - eyes))) / EYES
-        return Place(*(float(v) for v in eyes + MIDDLE * (mouth - eyes)), float(side))
+        x, y = eyes + MIDDLE * (mouth - eyes)
+        return Place(float(x), float(y), float(side))
 
     @property
     def tilt(self) -> int:

@@ -24,7 +24,8 @@ class FaceReader(Recogniser):
 
     def look(self, frame: Frame, sighting: Sighting) -> np.ndarray:
         """Calibrated probabilities (7,) of one sighting, as ``read`` has them; ``frame`` is the one that it is in."""
-        return self.calibrated(self.see([frame], [replace(sighting, index=0)])[0])[0]
+        probabilities: np.ndarray = self.calibrated(self.see([frame], [replace(sighting, index=0)])[0])[0]
+        return probabilities
 
     def read(self, frames: Sequence[Frame], detector: Detector) -> FaceReading | None:
         """What the most persistent face says.

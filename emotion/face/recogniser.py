@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from emotion.checkpoint import Choice, config, fill, tensors
@@ -46,7 +47,8 @@ class FaceNetwork(nn.Module):
         self, stages: Sequence[Sequence[int]] = ((32, 32), (64, 64), (128, 128, 128), (256, 256, 256)), dropout: float = 0.3
     ):
         super().__init__()
-        layers, inside = [], 1
+        layers: list[nn.Module] = []
+        inside = 1
         for stage, widths in enumerate(stages):
             if stage:
                 layers.append(nn.MaxPool2d(2))
@@ -57,11 +59,13 @@ class FaceNetwork(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(inside, len(LABELS)))
 
     def forward(self, faces: Tensor) -> Tensor:
-        return self.head(self.body(faces.to(memory_format=torch.channels_last)).mean((2, 3)))
+        logits: Tensor = self.head(self.body(faces.to(memory_format=torch.channels_last)).mean((2, 3)))
+        return logits
 
     def evidence(self, faces: Tensor) -> Tensor:
         """Where in a face each logit comes from, (n, 7, 6, 6): the mean over the places is the logit (Zhou et al. 2016)."""
         last = self.head[-1]
+        assert isinstance(last, nn.Linear)
         maps = self.body(faces.to(memory_format=torch.channels_last))
         return torch.einsum("nchw,lc->nlhw", maps, last.weight) + last.bias[:, None, None]
 
@@ -78,29 +82,35 @@ class FaceEnsemble(nn.Module):
         """The ensemble of a model folder, in evaluation mode."""
         ensemble = cls(**config(folder)["network"])
         fill(ensemble, tensors(folder), folder)
-        return ensemble.to(memory_format=torch.channels_last).eval()
+        convert_conv2d_weight_memory_format(ensemble, torch.channels_last)
+        return ensemble.eval()
+
+    @property
+    def networks(self) -> list[FaceNetwork]:
+        return [member for member in self.members if isinstance(member, FaceNetwork)]
 
     def evidence(self, faces: Tensor) -> Tensor:
         """As of FaceNetwork, the mean over the members."""
-        return torch.stack([member.evidence(faces) for member in self.members]).mean(dim=0)
+        return torch.stack([network.evidence(faces) for network in self.networks]).mean(dim=0)
 
     def folded(self) -> "FaceEnsemble":
         """Itself, with each normalisation multiplied into the convolution before it: the same answers, a tenth sooner."""
-        for member in self.members:
+        for network in self.networks:
             layers: list[nn.Module] = []
-            for layer in member.body:
-                if isinstance(layer, nn.BatchNorm2d):
+            for layer in network.body:
+                if isinstance(layer, nn.BatchNorm2d) and isinstance(layers[-1], nn.Conv2d):
                     layers[-1] = fuse_conv_bn_eval(layers[-1], layer)
                 else:
                     layers.append(layer)
-            member.body = nn.Sequential(*layers)
+            network.body = nn.Sequential(*layers)
         return self
 
 
 @torch.inference_mode()
 def plain_evidence(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Evidence (n, 7, 6, 6) of standardised faces (n, 1, 48, 48)."""
-    return torch.cat([ensemble.evidence(part) for part in faces.split(BATCH)]).numpy()
+    evidence: np.ndarray = torch.cat([ensemble.evidence(part) for part in faces.split(BATCH)]).numpy()
+    return evidence
 
 
 @torch.inference_mode()
@@ -115,13 +125,15 @@ def mirrored_evidence(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
 
 def mirrored_logits(ensemble: FaceEnsemble, faces: Tensor) -> np.ndarray:
     """Mean logits (n, 7) of standardised faces (n, 1, 48, 48) and their mirror images."""
-    return mirrored_evidence(ensemble, faces).mean(axis=(2, 3))
+    logits: np.ndarray = mirrored_evidence(ensemble, faces).mean(axis=(2, 3))
+    return logits
 
 
 def regions(evidence: np.ndarray, label: int) -> np.ndarray:
     """How much each place spoke for a label rather than for the others: evidence (7, 6, 6) to shares (6, 6) that sum to 1."""
     rather = np.maximum(evidence[label] - evidence.mean(axis=0), 0.0) + 1e-9
-    return rather / rather.sum()
+    shares: np.ndarray = rather / rather.sum()
+    return shares
 
 
 class FaceRecogniser(FaceReader):
@@ -132,7 +144,7 @@ class FaceRecogniser(FaceReader):
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
-        self.ensemble = FaceEnsemble.load(choice.path).folded()
+        self.ensemble = FaceEnsemble.load(choice.local).folded()
 
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         return mirrored_logits(self.ensemble, preprocess(crops))

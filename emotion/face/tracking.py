@@ -179,7 +179,7 @@ def _upright(image: np.ndarray, detection: Detection) -> np.ndarray:
     """The square of a tilted face, RGB, turned upright."""
     place, side = detection.place, detection.place.box(image.shape)[2]
     turn = cv2.getRotationMatrix2D((place.x, place.y), detection.tilt, 1.0)
-    turn[:, 2] += side / 2 - place.x, side / 2 - place.y
+    turn[:, 2] += np.array([side / 2 - place.x, side / 2 - place.y])
     return cv2.warpAffine(image, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
 
 

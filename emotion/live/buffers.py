@@ -1,4 +1,4 @@
-"""For streams that have no end: a sound and a list of which the end is kept, and work that is done on what is newest."""
+"""For streams without end: a sound and a list of which only the end is kept, and a thread that reads what is newest."""
 
 import logging
 import threading
@@ -20,14 +20,14 @@ LONGEST_REST_S = 1.0
 
 @dataclass(frozen=True)
 class Part:
-    """Items in order of time, from the one numbered ``first``, counted from the beginning."""
+    """Items in order of time. ``first``: number of the first one, counted from the beginning of the list."""
 
     first: int
     items: tuple
 
 
 class Ring:
-    """The last ``size`` samples of a sound; places in it are counted from the sound's beginning, ``total`` being its end."""
+    """The last ``size`` samples of a sound. Samples are numbered from its beginning; ``total`` were received."""
 
     def __init__(self, size: int):
         self._samples, self.total = np.zeros(size, np.float32), 0
@@ -66,10 +66,11 @@ class Tail:
 
 
 class Latest:
-    """Calls ``read`` in a thread of its own after it was told of news, however often, in the meantime.
+    """A thread that calls ``read`` once for all news since its last call.
 
-    Calls begin at least ``every`` seconds apart; after one that takes long it rests, so that a slow model leaves the machine to others
-    now and then. A call that fails is logged, once in a row, and the next one follows. The thread starts with the first news.
+    Calls begin at least ``every`` seconds apart. After a long one the thread rests, so that a slow model leaves the machine to
+    others now and then. Of calls that fail in a row the first is logged, and the next call follows. The thread starts with the
+    first news.
     """
 
     def __init__(self, name: str, read: Callable[[], None], every: float):

@@ -1,4 +1,4 @@
-"""What is drawn of a sound while it still comes in: its waveform and spectrogram in columns, of which the last few seconds are kept."""
+"""What is drawn of a sound while it still comes in: columns of its waveform and spectrogram, those of the last few seconds."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from emotion.sound import SPECTROGRAM_BANDS, SPECTROGRAM_FRAME, SPECTROGRAM_HZ, 
 
 COLUMN = 800  # samples, 50 ms: 20 columns a second
 COLUMNS = 200  # kept: 10 s
-DARK_DB, RANGE_DB = -45.0, 85.0  # level of a band at which its cell is darkest, and how far above that it is brightest
+DARK_DB, RANGE_DB = -45.0, 85.0  # level of a band at which its cell is darkest, and how far above that it is the brightest
 
 _BANDS = np.geomspace(*SPECTROGRAM_HZ, SPECTROGRAM_BANDS)
 _WINDOW = np.hanning(SPECTROGRAM_FRAME).astype(np.float32)
@@ -16,10 +16,16 @@ _WINDOW = np.hanning(SPECTROGRAM_FRAME).astype(np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Columns in order of time, from the one numbered ``first``, counted from the beginning of the sound.
+    """Columns in order of time, of COLUMN samples each.
 
-    ``low`` and ``high`` int8 (n,): least and greatest sample, full scale being 127; ``bands`` uint8 (n, SPECTROGRAM_BANDS): levels
-    from low to high frequencies, 255 the brightest.
+    Attributes
+    ----------
+    first : int
+        Number of the first one, counted from the beginning of the sound.
+    low, high : int8 ndarray of shape (n,)
+        Least and greatest sample; full scale is 127.
+    bands : uint8 ndarray of shape (n, SPECTROGRAM_BANDS)
+        Levels from low to high frequencies; 255 is the brightest.
     """
 
     first: int
@@ -28,14 +34,14 @@ class Columns:
     bands: np.ndarray
 
 
-class Sketch:
+class ColumnBuffer:
     """Takes a sound in blocks of any length and keeps its last COLUMNS columns."""
 
     def __init__(self) -> None:
         self.count = 0  # columns so far
         self._low, self._high = np.zeros(COLUMNS, np.int8), np.zeros(COLUMNS, np.int8)
         self._bands = np.zeros((COLUMNS, SPECTROGRAM_BANDS), np.uint8)
-        # What the next column needs: the end of what is drawn, as its spectrum reaches back, and what makes no whole column yet.
+        # The end of the sound: the last samples drawn, to which the next column's spectrum reaches back, and those not drawn yet.
         self._rest = np.zeros(SPECTROGRAM_FRAME - COLUMN, np.float32)
 
     def add(self, samples: np.ndarray) -> None:

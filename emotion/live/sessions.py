@@ -28,7 +28,7 @@ class Sessions:
         self._sweeping = False
 
     def open(self, language: str = "en") -> str:
-        """The token of a new session. Raises InputError where SESSIONS are open."""
+        """The token of a new session. Raises InputError where SESSIONS are open already."""
         self.sweep()
         with self._lock:
             if len(self._sessions) >= SESSIONS:
@@ -48,7 +48,7 @@ class Sessions:
             return self._sessions[token][0]
 
     def take(self, token: str) -> LiveSession | None:
-        """The session, which is forgotten here."""
+        """The session, which is no longer kept here; None where it is unknown."""
         with self._lock:
             self._used.pop(token, None)
             return self._sessions.pop(token, (None, 0.0))[0]
@@ -65,7 +65,7 @@ class Sessions:
                 session.finish()
 
     def _sweep_later(self) -> None:
-        """Looks again and again for as long as there are sessions."""
+        """Sweeps every IDLE_S / 2 for as long as there are sessions."""
         with self._lock:
             if self._sweeping or not self._sessions:
                 return

@@ -18,17 +18,30 @@ from emotion.sound import SAMPLE_RATE
 BLOCK_FRAMES = 16  # of sound, mixed and resampled at once: 0.3 s of the usual 1,024 samples, 32 MB of flac's 65,535 x 8
 # 128 taps (libswresample's default is 32): from 48 kHz, flat to 7.6 kHz, and what lies above 8.2 kHz comes out 95 dB down.
 RESAMPLING = {"filter_size": "128", "cutoff": "0.98"}
-THE_SOUND = Message("the_sound")  # which came in no file
+THE_SOUND = Message("the_sound")  # names a sound that came in no file
 
 
 def decode_audio(path: str | os.PathLike) -> np.ndarray:
-    """The sound of an audio or video file: float32 (n,) in [-1, 1], mono, 16 kHz.
+    """The sound of an audio or video file.
 
-    Channels are averaged. Time 0 is where the file begins, as for ``decode_frames``: silence stands before a sound track that
+    Channels are averaged. Time 0 is where the file begins, as for ``decode_frames``: silence is put before a sound track that
     starts later. A damaged or cut-off file gives what can be decoded.
 
-    Raises ``InputError`` where there is no sound track, where less than ``MIN_DURATION_S`` or more than ``MAX_DURATION_S`` can be
-    decoded, and for what ``probe`` refuses.
+    Parameters
+    ----------
+    path : str or path
+        Of a wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv or avi file, whatever its name.
+
+    Returns
+    -------
+    float32 ndarray of shape (n,)
+        In [-1, 1], mono, 16 kHz.
+
+    Raises
+    ------
+    InputError
+        Where there is no sound track, where less than MIN_DURATION_S or more than MAX_DURATION_S can be decoded, for a peak of
+        over MAX_PEAK, and for what ``probe`` refuses.
     """
     name = name_of(path)
     with opened(path) as file, container_of(file, name) as container:
@@ -46,12 +59,26 @@ def decode_audio(path: str | os.PathLike) -> np.ndarray:
 
 
 def from_samples(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Sound given as an array, as ``decode_audio`` returns it: float32 (n,) in [-1, 1], mono, 16 kHz.
+    """Sound given as an array, in the form that ``decode_audio`` returns.
 
-    Parameters: ``samples`` of shape (n,) or (n, channels), of an integer type (full scale is the largest value of the type) or
-    floating point (full scale is 1; NaN and infinity count as 0); ``sample_rate`` in Hz, 1,000 to 384,000.
+    Parameters
+    ----------
+    samples : ndarray of shape (n,) or (n, channels)
+        At most MAX_CHANNELS channels, which are averaged. Full scale of an integer type is its largest value; that of floating
+        point is 1, and NaN and infinity count as 0.
+    sample_rate : int
+        Hz, MIN_SAMPLE_RATE to MAX_SAMPLE_RATE.
 
-    Raises ``InputError`` for any other shape, type or rate, for less than ``MIN_DURATION_S`` or more than ``MAX_DURATION_S``.
+    Returns
+    -------
+    float32 ndarray of shape (m,)
+        In [-1, 1], mono, 16 kHz.
+
+    Raises
+    ------
+    InputError
+        For any other shape, type or rate, for less than MIN_DURATION_S or more than MAX_DURATION_S, and for a peak of over
+        MAX_PEAK.
     """
     samples = array_of(samples, THE_SOUND)
     if samples.dtype.kind not in "iuf":
@@ -69,7 +96,13 @@ def from_samples(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 class Resampler:
-    """Brings mono sound that comes in blocks, float32 (n,) at ``rate`` Hz, to ``SAMPLE_RATE``, without a seam between them."""
+    """Resamples mono sound that comes in blocks, without a seam between them, to SAMPLE_RATE.
+
+    Parameters
+    ----------
+    rate : int
+        Hz of the blocks, MIN_SAMPLE_RATE to MAX_SAMPLE_RATE; InputError for any other.
+    """
 
     def __init__(self, rate: int):
         self.rate = _rate(rate, THE_SOUND)
@@ -77,7 +110,7 @@ class Resampler:
         self._inner = None if same else av.AudioResampler("fltp", "mono", SAMPLE_RATE, options=RESAMPLING)
 
     def add(self, samples: np.ndarray) -> np.ndarray:
-        """What the next block, after those before it, comes to."""
+        """The next block, float32 (n,), resampled as far as what follows it does not matter; float32 (m,)."""
         if self._inner is None or not len(samples):
             return samples
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[np.newaxis]), "fltp", "mono")
@@ -85,18 +118,19 @@ class Resampler:
         return _joined(self._inner.resample(frame))
 
     def end(self) -> np.ndarray:
-        """What is still held back after the last block."""
+        """The rest, float32 (m,), after the last block."""
         return _joined(self._inner.resample(None) if self._inner is not None else ())
 
 
 def _countable(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
-    """Frames that ``to_ndarray`` reads rightly: PyAV 18 reads past the end of 8 or more channels in planes, so these are packed."""
+    """Frames that ``to_ndarray`` reads correctly: PyAV 18 reads past the end of 8 or more channels in planes."""
     converter, form = None, None
     for frame in frames:
         if frame.layout.nb_channels < 8 or not frame.format.is_planar:
             yield frame
             continue
-        if form != (form := _form(frame)):
+        if converter is None or form != _form(frame):
+            form = _form(frame)
             converter = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
         yield from converter.resample(frame)
 
@@ -168,4 +202,5 @@ def _bounded(samples: np.ndarray, name: Name) -> np.ndarray:
     peak = max(samples.max(), -samples.min())
     if peak > limits.MAX_PEAK:
         raise InputError("sound_too_loud", file=name, peak=math.ceil(peak), limit=limits.MAX_PEAK)
-    return np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    bounded: np.ndarray = np.clip(samples, -1.0, 1.0, dtype=np.float32)
+    return bounded

@@ -1,12 +1,12 @@
 """Audio and video containers, opened by PyAV, and their streams.
 
-PyAV carries its own libav, so nothing but ``pip`` is needed to read wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv and avi. What a file is
-is read from its bytes, never from its name, and a file can make libav open no other.
+PyAV carries its own libav, so nothing but ``pip`` is needed to read wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv and avi. The
+format of a file is read from its bytes, never from its name, and a file cannot make libav open another.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, Literal, overload
 
 import av
 from av.stream import Disposition
@@ -17,6 +17,8 @@ from emotion.messages import InputError
 
 # Demuxers that libav may use. Playlists and scripts (hls, concat, sdp, image2 ...) name other files and are not among them.
 CONTAINERS = "wav,w64,aiff,mp3,aac,flac,ogg,mov,matroska,avi"
+# Frames that libav need not decode: hardly any, those that no other is made from, or all but key frames.
+Skip = Literal["DEFAULT", "NONREF", "NONKEY"]
 ESTIMATED = {"mp3", "aac"}  # containers without a duration, for which libav guesses one from the first bit rate it sees
 
 
@@ -26,6 +28,7 @@ def container_of(file: BinaryIO, name: str) -> Iterator[av.container.InputContai
     try:
         container = av.open(
             file,
+            "r",
             options={"max_pixels": str(limits.MAX_PIXELS)},  # of cover pictures too, which libav decodes to learn their format
             container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": ""},
             io_open=_refuse,
@@ -81,15 +84,27 @@ def packets(container: av.container.InputContainer, stream: av.stream.Stream) ->
         return
 
 
+@overload
+def decoded(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]: ...
+
+
+@overload
 def decoded(
-    container: av.container.InputContainer, stream: av.stream.Stream, skip: Callable[[av.Packet], str] | None = None
+    container: av.container.InputContainer, stream: av.VideoStream, skip: Callable[[av.Packet], Skip]
+) -> Iterator[av.VideoFrame]: ...
+
+
+def decoded(
+    container: av.container.InputContainer,
+    stream: av.AudioStream | av.VideoStream,
+    skip: Callable[[av.Packet], Skip] | None = None,
 ) -> Iterator[av.AudioFrame | av.VideoFrame]:
-    """Frames of one track in order of time; those that are damaged are left out, and those that libav is told to ``skip``."""
+    """Frames of one track in order of time, without those that are damaged and those that libav may ``skip``."""
     stream.codec_context.options = {"max_pixels": str(limits.MAX_PIXELS)}
     for packet in packets(container, stream):
         if skip is not None:
             stream.codec_context.skip_frame = skip(packet)
         try:
-            yield from packet.decode()
+            yield from stream.decode(packet)
         except av.FFmpegError:
             continue

@@ -16,7 +16,7 @@ from emotion.messages import InputError, Message
 
 @contextmanager
 def opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """An open regular file, neither empty nor too large; what the libraries raise on it comes out as an ``InputError``."""
+    """An open regular file, neither empty nor too large. What the libraries raise while it is open becomes an ``InputError``."""
     name = name_of(path)
     if not os.path.exists(path):
         raise InputError("file_not_found", file=name)
@@ -38,7 +38,7 @@ def opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def name_of(path: str | os.PathLike) -> str:
-    """How messages call a file: without its folder, which is no business of whoever uploaded it."""
+    """How messages call a file: without its folder, which does not concern whoever uploaded it."""
     try:
         return os.path.basename(os.path.normpath(os.fsdecode(path))) or os.sep
     except TypeError as e:
@@ -46,7 +46,7 @@ def name_of(path: str | os.PathLike) -> str:
 
 
 def array_of(values: object, what: Message) -> np.ndarray:
-    """Values as an array; ``what`` they are, for the InputError that a ragged list raises."""
+    """Values as an array. Raises InputError, which names ``what`` they are, for a ragged list."""
     try:
         return np.asarray(values)
     except ValueError as e:  # a ragged list

@@ -20,11 +20,22 @@ THE_PICTURE = Message("the_picture")  # which came in no file
 
 
 def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
-    """A picture as a ``Frame`` at time 0: uint8 RGB (h, w, 3), upright, the longer side at most ``IMAGE_SIDE``.
+    """A picture, decoded.
 
-    ``source`` is a png, jpg or webp file, or its content as bytes, or a uint8 array (h, w), (h, w, 3) RGB or (h, w, 4) RGBA. Transparency is dropped.
+    Parameters
+    ----------
+    source : str, path, bytes, or uint8 ndarray of shape (h, w), (h, w, 3) or (h, w, 4)
+        A png, jpg or webp file, its content, or grey, RGB or RGBA. Transparency is dropped.
 
-    Raises ``InputError`` for anything else, for more than ``MAX_PIXELS`` and for what cannot be decoded.
+    Returns
+    -------
+    Frame
+        At time 0: uint8 RGB of shape (h, w, 3), upright, the longer side at most IMAGE_SIDE pixels.
+
+    Raises
+    ------
+    InputError
+        For anything else, for more than MAX_PIXELS, and for what cannot be decoded.
     """
     if isinstance(source, bytes):
         image = _picture(BytesIO(source), THE_PICTURE)

@@ -11,7 +11,17 @@ from emotion.media.pictures import picture_size
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file holds: ``kind`` is "audio", "video" or "image"; ``duration`` in seconds, None where the header has none."""
+    """What a file holds.
+
+    Attributes
+    ----------
+    kind : str
+        "audio", "video" or "image".
+    has_audio, has_video : bool
+        Whether it has a sound track, and moving pictures.
+    duration : float or None
+        Seconds; None of an image, and where the header has none.
+    """
 
     kind: str
     has_audio: bool
@@ -20,10 +30,21 @@ class Probe:
 
 
 def probe(path: str | os.PathLike) -> Probe:
-    """What a file holds, from its header alone: milliseconds, whatever its length.
+    """What a file holds, from its header alone. Takes milliseconds, whatever its length.
 
-    Raises ``InputError`` for what is missing, empty, not media, too large, too long or has too many pixels. What passes can still
-    fail to decode.
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Probe
+        Of a file that may still fail to decode.
+
+    Raises
+    ------
+    InputError
+        For what is missing, empty or not media, and for more than MAX_FILE_BYTES, MAX_DURATION_S or MAX_PIXELS.
     """
     name = name_of(path)
     with opened(path) as file:

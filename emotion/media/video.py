@@ -6,7 +6,7 @@ import av
 import numpy as np
 
 from emotion.media import limits
-from emotion.media.containers import container_of, decoded, packets, pictures_of, start_of
+from emotion.media.containers import Skip, container_of, decoded, packets, pictures_of, start_of
 from emotion.media.files import name_of, opened
 from emotion.media.limits import check_duration
 from emotion.media.pictures import fitted
@@ -15,42 +15,60 @@ from emotion.readings import Frame
 
 
 def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
-    """Frames of a video, evenly spaced over its length: ``FRAME_RATE`` a second, more sparsely where that exceeds ``MAX_FRAMES``.
+    """Frames of a video, evenly spaced over its length: FRAME_RATE a second, or fewer, so that they are at most MAX_FRAMES.
 
-    Each ``Frame`` has its time in seconds from where the file begins and a uint8 RGB (h, w, 3) image, upright, the longer side at
-    most ``FRAME_SIDE``. A damaged or cut-off file gives what can be decoded. No duration is needed in the header: browsers write
-    none.
+    A damaged or cut-off file gives what can be decoded. No duration is needed in the header: browsers write none.
 
-    Raises ``InputError`` where there are no moving pictures or none can be decoded, and for what ``probe`` refuses.
+    Parameters
+    ----------
+    path : str or path
+        Of a webm, mp4, mov, mkv or avi file, whatever its name.
+
+    Returns
+    -------
+    tuple of Frame
+        In order of time, in seconds from where the file begins; uint8 RGB of shape (h, w, 3), upright, the longer side at most
+        FRAME_SIDE pixels.
+
+    Raises
+    ------
+    InputError
+        Where there are no moving pictures or none can be decoded, for more than MAX_DURATION_S, and for what ``probe`` refuses.
     """
     name = name_of(path)
     with opened(path) as file:
         with container_of(file, name) as container:
-            if pictures_of(container) is None:
-                raise InputError("no_video_track", file=name)
-            times, keys = _packet_times(container)
+            times, keys = _packet_times(container, _track(container, name))
         end = max(times, default=0.0)
         check_duration(name, end, pictures=True)
+        skip: Skip
         interval = max(1 / limits.FRAME_RATE, end / (limits.MAX_FRAMES - 0.5))  # so that the last frame still has a slot
         firsts = {_slot(time, interval): time for time in sorted(times, reverse=True)}
         if {_slot(time, interval) for time in keys} == firsts.keys():
             # Every slot has a frame that stands alone: decoding only those takes seconds for 10 minutes of video.
-            wanted, skip = set(), "NONKEY"
+            wanted, skip = set[float](), "NONKEY"
         else:
             # What no other frame is made from need not be decoded where it is not wanted: up to half of a file with B-frames.
             wanted, skip = set(firsts.values()), "NONREF"
         file.seek(0)
         with container_of(file, name) as container:
-            frames = _sampled(container, interval, wanted, skip)
+            frames = _sampled(container, _track(container, name), interval, wanted, skip)
     if not frames:
         raise InputError("video_not_decodable", file=name)
     return frames
 
 
-def _packet_times(container: av.container.InputContainer) -> tuple[list[float], list[float]]:
+def _track(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    """The video track. Raises InputError where there is none."""
+    track = pictures_of(container)
+    if track is None:
+        raise InputError("no_video_track", file=name)
+    return track
+
+
+def _packet_times(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[float], list[float]]:
     """Times in seconds of all frames, and of those that stand alone (key frames), without decoding any."""
-    stream, start = pictures_of(container), start_of(container)
-    tick = float(stream.time_base)
+    start, tick = start_of(container), _tick(stream)
     times, keys = [], []
     for packet in packets(container, stream):
         time = _packet_time(packet, tick, start)
@@ -62,8 +80,13 @@ def _packet_times(container: av.container.InputContainer) -> tuple[list[float], 
     return times, keys
 
 
+def _tick(stream: av.VideoStream) -> float:
+    """Its time base in seconds: a float, as fractions cost more than reading a packet."""
+    return float(stream.time_base or 0)
+
+
 def _packet_time(packet: av.Packet, tick: float, start: float) -> float | None:
-    """Seconds after ``start``. ``tick``: the track's time base in seconds, a float, as fractions cost more than reading the packet."""
+    """Seconds after ``start``."""
     stamp = packet.pts if packet.pts is not None else packet.dts
     return None if stamp is None else max(0.0, stamp * tick - start)
 
@@ -72,12 +95,14 @@ def _slot(time: float, interval: float) -> int:
     return int((time + 1e-3) / interval)  # 1 ms: webm and mkv round times to it
 
 
-def _sampled(container: av.container.InputContainer, interval: float, wanted: set[float], skip: str) -> tuple[Frame, ...]:
-    """The first frame in every stretch of ``interval`` seconds. Of packets that are not of the ``wanted`` times, libav may ``skip`` some."""
-    stream, start = pictures_of(container), start_of(container)
-    aspect, tick = float(stream.sample_aspect_ratio or 1), float(stream.time_base)
+def _sampled(
+    container: av.container.InputContainer, stream: av.VideoStream, interval: float, wanted: set[float], skip: Skip
+) -> tuple[Frame, ...]:
+    """The first frame in every slot of ``interval`` seconds. Libav may ``skip`` packets at other than the ``wanted`` times."""
+    start, aspect, tick = start_of(container), float(stream.sample_aspect_ratio or 1), _tick(stream)
     stream.thread_type = "AUTO"
-    frames, last = [], -1
+    frames: list[Frame] = []
+    last = -1
     for frame in decoded(container, stream, lambda packet: "DEFAULT" if _packet_time(packet, tick, start) in wanted else skip):
         time = max(0.0, frame.time - start) if frame.time is not None else 0.0
         if _slot(time, interval) > last and len(frames) < limits.MAX_FRAMES:

@@ -14,7 +14,7 @@ from emotion.page.texts import ENGLISH, Say, static
 
 OTHER = "other"  # spoken language: any but English
 # Served by Gradio itself. Its semibold cut, which the theme would take, lacks most letters.
-FONT = [gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"]
+FONT: list[gr.themes.Font | str] = [gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"]
 READABLE = {  # a contrast of 4.5 and more, which the theme's own choices miss
     "button_primary_background_fill": "*primary_700",
     "button_primary_background_fill_hover": "*primary_800",
@@ -39,7 +39,8 @@ STATUS_S = 1.0  # between two looks at the models while they load
 
 def build(analyzer: Analyzer) -> gr.Blocks:
     """The whole page, not launched."""
-    with gr.Blocks(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S)) as page:
+    page = gr.Blocks(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
+    with page:
         gr.HTML(static("block_masthead"), padding=False)
         trouble = gr.HTML(visible=False, padding=False)
         with gr.Row(elem_id="columns"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from emotion.analyzer import Analyzer
+from emotion.analyzer import Analyzer, Progress
 from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message
 from emotion.page import texts
@@ -22,10 +22,11 @@ from emotion.readings import Analysis, Media
 
 log = logging.getLogger(__name__)
 
-MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 2}  # analyses side by side on a small machine
-QUICK_QUEUE = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs no network waits for no analysis
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # analyses side by side on a small machine
+QUICK_QUEUE: dict[str, Any] = {"concurrency_id": "quick", "concurrency_limit": 4}  # what runs no network waits for no analysis
 
-QUICK = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
+Updates = dict[Any, Any]  # of components, by themselves
+QUICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **QUICK_QUEUE}
 
 
 @dataclass
@@ -97,7 +98,14 @@ class Session:
 
     def _answer(self, source: Source) -> Callable:
         # A default value is how Gradio hands a progress bar in.
-        def answer(request: gr.Request, runs: Runs, value, language, *weights, progress=gr.Progress()):  # noqa: B008
+        def answer(
+            request: gr.Request,
+            runs: Runs,
+            value: Any,
+            language: str,
+            *weights: float,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008
+        ) -> Updates:
             say = texts.of(request)
             if value is None or (isinstance(value, str) and not value.strip()):
                 gr.Info(say(source.empty))
@@ -119,7 +127,7 @@ class Session:
 
         return answer
 
-    def _settle(self, request: gr.Request, entry: Entry | None, *weights):
+    def _settle(self, request: gr.Request, entry: Entry | None, *weights: float) -> Updates:
         """Fuses anew where the weights were moved while the answer was made."""
         unchanged = dict.fromkeys([*self._keeping, *self.panel.fusion_outputs], gr.skip())
         if entry is None or entry.analysis.mood is None:
@@ -128,7 +136,7 @@ class Session:
         moved = any(abs(share - entry.analysis.fusion.shares[name]) > 1e-6 for name, share in shares.items())
         return self._weigh(request, entry, *weights) if moved else unchanged
 
-    def _weigh(self, request: gr.Request, entry: Entry | None, *weights):
+    def _weigh(self, request: gr.Request, entry: Entry | None, *weights: float) -> Updates:
         say = texts.of(request)
         if entry is None:
             raise gr.Error(say("gone"), print_exception=False)
@@ -138,8 +146,8 @@ class Session:
             kept = self._keep(say, replace(entry, analysis=analysis), whole=False)
             return {**self.panel.show_fusion(say, analysis, chosen), **kept}
 
-    def _reporter(self, say: Say, progress: gr.Progress) -> Callable[[float, str], None]:
-        """Gradio knows whose progress bar it is from the context of the thread it called; the analyzer's branches run in others."""
+    def _reporter(self, say: Say, progress: gr.Progress) -> Progress:
+        """Gradio knows whose progress bar it is from the context of the thread that it called, and branches run in others."""
         context = contextvars.copy_context()
 
         def report(share: float, stage: Message) -> None:
@@ -153,7 +161,7 @@ class Session:
     def _wire_weights(self) -> None:
         panel = self.panel
 
-        def reset(request: gr.Request, entry: Entry | None):
+        def reset(request: gr.Request, entry: Entry | None) -> Updates:
             fitted = [shown_weight(self.analyzer.weights[name]) for name in MODALITIES]
             return {**self._weigh(request, entry, *fitted), **dict(zip(panel.sliders, fitted, strict=True))}
 
@@ -170,7 +178,7 @@ class Session:
     def _wire_transcript(self) -> None:
         panel = self.panel
 
-        def correct(request: gr.Request, entry: Entry | None, text: str, *weights):
+        def correct(request: gr.Request, entry: Entry | None, text: str, *weights: float) -> Updates:
             say = texts.of(request)
             if entry is None:
                 raise gr.Error(say("gone"), print_exception=False)

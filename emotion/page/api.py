@@ -3,6 +3,8 @@
 Files come through hidden components, not ``gr.api``: only those check that a path lies in the folder of uploads.
 """
 
+from typing import Any
+
 import gradio as gr
 
 from emotion.analyzer import Analyzer
@@ -11,41 +13,42 @@ from emotion.page.answering import MODEL_QUEUE, QUICK_QUEUE, sentences_for_error
 from emotion.page.texts import ENGLISH, Say
 from emotion.readings import Analysis
 
+JSON = dict[str, Any]
 IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
 
 
 def build(analyzer: Analyzer) -> None:
-    def analyze_text(text):
+    def analyze_text(text: str) -> JSON:
         """Words alone. Returns the analysis as JSON."""
         return _analyzed(text=text)
 
-    def analyze_audio(audio, text):
+    def analyze_audio(audio: str | None, text: str) -> JSON:
         """Voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
         return _analyzed(audio=audio, text=text)
 
-    def analyze_video(video, text):
+    def analyze_video(video: str | None, text: str) -> JSON:
         """Face, voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
         return _analyzed(video=video, text=text)
 
-    def analyze_image(image):
+    def analyze_image(image: str | None) -> JSON:
         """The face in a picture. Returns the analysis as JSON."""
         return _analyzed(image=image)
 
-    def fuse(analysis, weights):
+    def fuse(analysis: Any, weights: Any) -> JSON:
         """An analysis fused by other weights (text, speech, face), at once. Returns the analysis as JSON."""
         with sentences_for_errors(IN_ENGLISH):
             if not isinstance(weights, dict):
                 raise InputError("weights_type", type=type(weights).__name__)
             return analyzer.with_weights(Analysis.from_dict(analysis), weights).to_dict()
 
-    def _analyzed(text="", **files) -> dict:
+    def _analyzed(text: str = "", **files: str | None) -> JSON:
         with sentences_for_errors(IN_ENGLISH):
             if not isinstance(text, str):
                 raise InputError("text_type", type=type(text).__name__)
             for kind, path in files.items():
                 if path is None:
                     raise InputError("upload_missing", kind=kind)
-            return analyzer.analyze(text=text, **files).to_dict()
+            return analyzer.analyze(text, files.get("audio"), files.get("video"), files.get("image")).to_dict()
 
     with gr.Group(visible=False):
         file, other_file, picture = gr.File(label="audio"), gr.File(label="video"), gr.File(label="image")

@@ -58,13 +58,16 @@ def _markup() -> str:
 {element("p", "compare_lead", 'class="quiet"')}
 <div class="sets">{sets}</div>
 <div class="reasons quiet">{reasons}{element("p", "compare_alone", 'class="alone"')}</div>
-<div class="yaml" hidden><p class="quiet" role="status"></p><textarea readonly rows="9" spellcheck="false" {label("compare_yaml")}>
+<div class="yaml" hidden><p class="quiet" role="status"></p>
+<textarea readonly rows="9" spellcheck="false" {label("compare_yaml")}>
 </textarea></div>
 <p class="difference" role="status"></p>
 {_scale()}
 <table class="labels"><thead><tr>{heads}</tr></thead><tbody>{"".join(map(label_row, LABELS))}</tbody></table>
-<div class="vote">{element("h4", "compare_which", 'id="compare-vote"')}<div class="buttons" role="group" aria-labelledby="compare-vote">
-{votes}{element("button", "compare_neither", 'type="button" data-vote="neither"')}</div><span class="noted" role="status"></span></div>
+<div class="vote">{element("h4", "compare_which", 'id="compare-vote"')}
+<div class="buttons" role="group" aria-labelledby="compare-vote">
+{votes}{element("button", "compare_neither", 'type="button" data-vote="neither"')}</div>
+<span class="noted" role="status"></span></div>
 <div class="kept"><p class="quiet"><span class="count"></span> {element("span", "compare_private")}</p><div class="buttons">
 {element("button", "compare_json", 'type="button" class="json"')}{element("button", "compare_csv", 'type="button" class="csv"')}
 {element("button", "compare_clear", 'type="button" class="clear"')}</div></div>
@@ -82,7 +85,8 @@ def _set(name: str) -> str:
     )
     sliders = "".join(_slider(name, modality) for modality in MODALITIES)
     return f"""<section class="set" {label("compare_set", set=name)}><h4>{name}</h4>
-<div class="result"><div class="score"><b></b>{element("small", "of_5")}</div><div><p class="says"></p><p class="remark quiet"></p></div></div>
+<div class="result"><div class="score"><b></b>{element("small", "of_5")}</div>
+<div><p class="says"></p><p class="remark quiet"></p></div></div>
 <div class="buttons" role="group" {label("compare_presets", set=name)}>{presets}</div>{sliders}
 <button type="button" class="copy" {label("compare_copy_set", set=name)}>{element("span", "compare_copy")}</button></section>"""
 

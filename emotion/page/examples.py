@@ -29,7 +29,10 @@ BLOCKS = {f"example_sentence_{number}": _quoted(sentence) for number, sentence i
 
 
 def build(tabs: gr.Tabs, upload: gr.File, film: gr.Button) -> list[Source]:
-    """A row of buttons; each hands in what it says. A clip lies in the Upload tab then, where it can be had. ``film`` hands in the first."""
+    """A row of buttons; each hands in what it says. A clip lies in the Upload tab then, where it can be had.
+
+    ``film`` hands in the first.
+    """
     sources = []
     with gr.Row(elem_id="examples"):
         gr.HTML(static("block_examples"), padding=False, min_width=120)

@@ -18,8 +18,10 @@ QUALITY = 80
 
 @dataclass(frozen=True)
 class View:
-    """A picture to show: ``jpeg`` in base64, the most probable ``label`` and its ``probability``, ``time`` in seconds, ``weight`` its
-    share in the reading, ``tinted`` where the face counted."""
+    """A picture to show: ``jpeg`` in base64, the most probable ``label`` and its ``probability``, ``time`` in seconds.
+
+    ``weight`` is its share in the reading. It is ``tinted`` where the face counted.
+    """
 
     jpeg: str
     label: str
@@ -36,7 +38,7 @@ def views(analysis: Analysis, most: int = MAX_SHOWN, side: int = SIDE) -> list[V
         return []
     images = {frame.time: frame.image for frame in analysis.media.frames}
     seen = [frame for frame in face.frames if frame.time in images]
-    chosen = np.unique(np.linspace(0, len(seen) - 1, min(most, len(seen))).round().astype(int)) if seen else []
+    chosen = np.unique(np.linspace(0, len(seen) - 1, min(most, len(seen))).round().astype(int))
     return [_view(images[seen[i].time], seen[i], side) for i in chosen]
 
 
@@ -70,7 +72,7 @@ def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
 def _view(image: np.ndarray, frame: FaceFrame, side: int) -> View:
     pixels = cv2.cvtColor(_shrunk(annotated(image, frame), side), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    encoded = base64.b64encode(jpeg).decode("ascii")
+    encoded = base64.b64encode(jpeg.tobytes()).decode("ascii")
     return View(encoded, _label(frame), float(frame.probabilities.max()), frame.time, frame.weight, bool(frame.regions.any()))
 
 
@@ -79,4 +81,5 @@ def _label(frame: FaceFrame) -> str:
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
-    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue

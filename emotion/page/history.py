@@ -51,7 +51,7 @@ class Entry:
 class History:
     """The component, and its value for an answer."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.component = gr.HTML(
             html_template=_markup(),
             css_template=assets.read("compare.css", "history.css"),
@@ -93,7 +93,8 @@ def _markup() -> str:
     cells = "".join(f'<td class="{name}" role="cell"></td>' for name in list(COLUMNS)[1:-1])
     buttons = "".join(element("button", f"history_{name}", f'type="button" data-take="{name}"') for name in FILES)
     bars = "".join(element("th", key, 'scope="col"') for key in ("emotion", "compare_bars", "compare_change"))
-    return f"""<details class="comparison history fold" hidden><summary>{element("h3", "history_title", 'id="history-title"')}</summary>
+    return f"""<details class="comparison history fold" hidden>
+<summary>{element("h3", "history_title", 'id="history-title"')}</summary>
 <div class="top"><p class="quiet"><span class="where"></span> {element("span", "history_choose", 'class="choose"')}</p>
 {element("button", "compare_clear", 'type="button" class="clear"')}</div>
 <p class="noted" role="status"></p>

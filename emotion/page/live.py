@@ -1,7 +1,7 @@
 """The Live tab: microphone and camera stream while somebody speaks, and the answer moves with them.
 
-Sound and pictures come through functions of one component, which its script calls: Gradio's own streams drop sound when a handler is
-slow, and cut it into a file for every packet. What comes here is kept in memory alone.
+Sound and pictures come through functions of one component, which its script calls: Gradio's own streams drop sound when a handler
+is slow, and cut it into a file for every packet. What comes here is kept in memory alone.
 """
 
 import base64
@@ -114,7 +114,8 @@ def _stage() -> str:
 
 def _now() -> str:
     bars = "".join(
-        f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i><output></output></div>'
+        f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i>'
+        "<output></output></div>"
         for name in LABELS
     )
     return f"""<div class="live">
@@ -124,7 +125,8 @@ def _now() -> str:
 <div class="part">{element("h2", "what_was_said")}{element("p", "live_phrases", 'class="said" tabindex="0"')}</div>
 <div class="part">{element("h2", "live_moods")}<canvas class="moods" role="img" {label("live_moods")}></canvas></div>
 <div class="part">{element("h2", "live_sound", seconds=COLUMNS // COLUMNS_A_SECOND)}
-  <canvas class="wave" role="img" {label("live_wave")}></canvas><canvas class="spectrum" role="img" {label("live_spectrum")}></canvas></div>
+  <canvas class="wave" role="img" {label("live_wave")}></canvas>
+  <canvas class="spectrum" role="img" {label("live_spectrum")}></canvas></div>
 </div>"""
 
 
@@ -134,7 +136,7 @@ def _part(message: Any, name: str) -> Any:
 
 
 def _say(message: Any) -> Say:
-    """The page says in each message which language it speaks: an answer must fit it, also where the session is no longer known."""
+    """Of the language that the page names in each message: an answer must fit it, also where the session is gone."""
     return texts.known(_part(message, "language"))
 
 
@@ -153,13 +155,13 @@ def _answer(now: Snapshot, say: Say) -> dict[str, Any]:
         "face": face and {"box": [round(x, 4) for x in face.box], "label": face.label, "share": round(face.probability, 2)},
         "mood": _rounded(fusion.mood),
         "sentence": _sentence(fusion, say),
-        "bars": None if fusion.mood is None else [round(float(p), 3) for p in fusion.probabilities],
+        "bars": None if fusion.probabilities is None else [round(float(p), 3) for p in fusion.probabilities],
         "detail": _detail(now, say),
     }
 
 
 def _sentence(fusion: Fusion, say: Say) -> str:
-    if fusion.mood is None:
+    if fusion.mood is None or fusion.label is None:
         return say("live_nothing")
     said = say("live_mixed" if fusion.mixed else "live_reading", mood=say.mood(fusion.mood), label=say.label(fusion.label))
     return said[0].upper() + said[1:]

@@ -19,7 +19,8 @@ CARDS = ("text", "speech", "face", "detector", "transcript")
 
 def _found() -> dict[str, Any]:
     """What the search for the fusion weights found."""
-    return json.loads((MODELS / "fusion" / "simplex.json").read_text("utf-8"))
+    found: dict[str, Any] = json.loads((MODELS / "fusion" / "simplex.json").read_text("utf-8"))
+    return found
 
 
 # Markdown that the browser puts in its language, by the key of texts.static.
@@ -70,12 +71,11 @@ def search_names(say: Say) -> dict[str, str]:
 def card(name: str) -> tuple[str, str, str]:
     """Title, Markdown and, where there is one, the reliability diagram as SVG, of a bundled model's card."""
     text = re.sub(r"\A---\n.*?\n---\n", "", (MODELS / name / "README.md").read_text("utf-8"), flags=re.DOTALL)
-    title = re.search(r"^# (.*)$", text, re.MULTILINE)
+    title, text = re.split(r"^# (.*)$", text, maxsplit=1, flags=re.MULTILINE)[1:]
     image = re.search(r"!\[.*?\]\((.*?\.svg)\)", text)
     diagram = ""
     if image:
         svg = (MODELS / name / image[1]).read_text("utf-8")
         diagram = svg[svg.index("<svg") :]
         text = text.replace(image[0], "The diagram below: how often the top label is right against how sure the model is of it.")
-    text = re.sub(r"^## ", "### ", text.replace(title[0], "", 1), flags=re.MULTILINE)
-    return title[1], text, diagram
+    return title, re.sub(r"^## ", "### ", text, flags=re.MULTILINE), diagram

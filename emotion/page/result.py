@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import gradio as gr
+import numpy as np
 import plotly.graph_objects as go
 
 from emotion import figures
@@ -14,7 +15,7 @@ from emotion.page.compare import Comparison
 from emotion.page.frames import views
 from emotion.page.texts import Say, static
 from emotion.page.timeline import Timeline
-from emotion.readings import Analysis
+from emotion.readings import Analysis, SpeechReading
 
 TRIES = ("film", "speak", "live")  # of the page that has no answer yet
 
@@ -145,13 +146,15 @@ class ResultPanel:
             self.timeline.component: self.timeline.value(analysis),
             self.media: gr.Accordion(visible=samples is not None or bool(seen)),
             self.sound: gr.Column(visible=samples is not None),
-            self.sound_plot: gr.skip() if samples is None else self._sound(say, analysis),
+            self.sound_plot: gr.skip() if samples is None else self._sound(say, analysis, samples),
             self.frames: wording.frames(say, seen, still=analysis.duration is None) if seen else "",
             self.tries: gr.Row(visible=False),
             self.answer: gr.Column(visible=True),
         }
 
     @staticmethod
-    def _sound(say: Say, analysis: Analysis) -> go.Figure:
+    def _sound(say: Say, analysis: Analysis, samples: np.ndarray) -> go.Figure:
+        voice = analysis.modalities.get("speech")
+        heard = voice if isinstance(voice, SpeechReading) else None
         names = (say("axis_seconds"), say("sound_pitch"), say("sound_attention"))
-        return figures.sound_figure(analysis.media.samples, analysis.modalities.get("speech"), names)
+        return figures.sound_figure(samples, heard, names)

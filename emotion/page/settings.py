@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import gradio as gr
 
@@ -26,9 +27,9 @@ def copier() -> gr.HTML:
 
 def restore(page: gr.Blocks, tabs: gr.Tabs, sliders: Sequence[gr.Slider], trouble: gr.HTML) -> None:
     """Has a page that such a link opens set its tab and sliders; what is not usable is left out and said in ``trouble``."""
-    known = [tab.id for tab in tabs.children]
+    known = [tab.id for tab in tabs.children if isinstance(tab, gr.Tab)]
 
-    def opened(request: gr.Request):
+    def opened(request: gr.Request) -> dict[Any, Any]:
         query, say, unusable = request.query_params, texts.of(request), []
         updates = dict.fromkeys([tabs, *sliders, trouble], gr.skip())
         if "weights" in query:

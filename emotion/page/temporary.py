@@ -21,8 +21,8 @@ def folder() -> Path:
 def sweep(place: Path, max_age_s: float = MAX_AGE_S) -> int:
     """Delete files in ``place`` that are older than ``max_age_s``, and folders left empty. Returns how many files went.
 
-    Gradio's own ``delete_cache`` knows only whole uploads of its own process: an upload that broke off stays, and so does everything
-    when the process is killed.
+    Gradio's own ``delete_cache`` knows only whole uploads of its own process: an upload that broke off stays, and so does
+    everything when the process is killed.
     """
     gone = 0
     oldest = time.time() - max_age_s

@@ -1,7 +1,7 @@
 """What the page says, in every language it knows: one table, ``texts.yaml``, for the server, the components and the scripts.
 
-The browser's first language decides, for what Gradio's components say (``everywhere``), for the scripts (``say`` of shared.js, which
-reads the same table) and for what the server makes for one visitor (``of``).
+The browser's first language decides: for what Gradio's components say (``everywhere``), for the scripts (``say`` of shared.js,
+which reads the same table) and for what the server makes for one visitor (``of``).
 """
 
 import functools
@@ -79,7 +79,7 @@ def label(key: str, **fields: object) -> str:
 
 
 def static(key: str) -> I18nData:
-    """A text of the table, or one of ``everywhere``'s blocks, as a component's label or value: the browser puts its language in."""
+    """A text of the table, or one of ``everywhere``'s blocks, as a component's label or value, which the browser translates."""
     return I18nData(key)
 
 

@@ -1,7 +1,8 @@
-"""The timeline of a recording: mood and emotions of its windows on one axis, and what was said, shown and heard at a moment of it.
+"""The timeline of a recording: mood and emotions of its windows on one axis, and what was said, shown and heard at one moment.
 
-What goes to the browser for 10 minutes, the longest there is: 24 pictures of at most 20 kB in base64, 480 kB; the spectrogram, 170 kB;
-the pitch, 20 kB; 300 windows of three modalities, 100 kB. A corrected text sends the windows alone, a weight 3 kB of moods.
+What goes to the browser for 10 minutes, the longest there is: 24 pictures of at most 20 kB in base64, 480 kB; the spectrogram,
+170 kB; the pitch, 20 kB; 300 windows of three modalities, 100 kB. A corrected text sends the windows alone, a weight
+3 kB of moods.
 """
 
 import base64
@@ -44,15 +45,16 @@ class Timeline:
 
     def value(self, analysis: Analysis) -> dict[str, Any] | None:
         """Everything, of another answer than before; ``analysis`` with its media."""
-        return {**self.text_value(analysis), "recording": _recording(analysis)} if analysis.timeline else None
+        value = self.text_value(analysis)
+        return value and {**value, "recording": _recording(analysis)}
 
     def text_value(self, analysis: Analysis) -> dict[str, Any] | None:
         """What changes with the text."""
-        if not analysis.timeline:
+        value, said = self.fusion_value(analysis), analysis.transcript
+        if value is None or analysis.duration is None:
             return None
-        said = analysis.transcript
         return {
-            **self.fusion_value(analysis),
+            **value,
             "duration": round(analysis.duration, 3),
             "spans": [_span(span) for span in analysis.timeline],
             "words": said.to_dict()["segments"] if said else [],
@@ -100,7 +102,7 @@ def _pitch(voice: SpeechReading) -> dict[str, Any]:
 
 
 def _base64(data: np.ndarray) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return base64.b64encode(data.tobytes()).decode("ascii")
 
 
 # --- markup
@@ -109,7 +111,8 @@ def _base64(data: np.ndarray) -> str:
 def _markup() -> str:
     rows = "".join(map(_row, MODALITIES))
     columns = "".join(element("th", key, 'scope="col"') for key in _TABLE)
-    return f"""<details class="timeline section fold" hidden><summary>{element("h3", "timeline_heading")}</summary>{element("p", "timeline_lead")}
+    return f"""<details class="timeline section fold" hidden><summary>{element("h3", "timeline_heading")}</summary>
+{element("p", "timeline_lead")}
 <div class="chart">{_mood_chart()}{"".join(map(_strip, MODALITIES))}<div class="axis"></div>
 <div class="cursor" role="slider" tabindex="0" aria-valuemin="0" {label("timeline_cursor")}>
 <i class="window"></i><i class="moment"></i><i class="pin"></i></div></div>
@@ -151,7 +154,8 @@ def _strip(name: str) -> str:
     paths = "".join(f'<path fill="{COLOURS[emotion]}"/>' for emotion in LABELS)
     return (
         element("div", f"name_{name}", f'class="name" data-read="{name}"')
-        + f'<svg class="plot strip" data-read="{name}" preserveAspectRatio="none" viewBox="0 0 1 1" aria-hidden="true">{paths}</svg>'
+        + f'<svg class="plot strip" data-read="{name}" preserveAspectRatio="none" viewBox="0 0 1 1" aria-hidden="true">'
+        f"{paths}</svg>"
     )
 
 
@@ -172,7 +176,7 @@ def _row(name: str) -> str:
 
 
 def _sound() -> str:
-    """The spectrogram as large as the whole recording, of which a part is in view, with the pitch over it: x in ms, y from 0 to 1000."""
+    """The spectrogram of the whole recording, of which a part is in view, with the pitch over it: x in ms, y from 0 to 1000."""
     low, high = SPECTROGRAM_HZ
     hertz = "".join(
         f'<b style="--at:{np.log(hz / low) / np.log(high / low):.3f}">{f"{hz // 1000}k" if hz >= 1000 else hz}</b>'

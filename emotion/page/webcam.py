@@ -9,7 +9,8 @@ from emotion.page.texts import static
 
 VIDEO, SNAPSHOT = "video", "snapshot"
 
-# Not larger, and not many more pictures, than are read: 640 pixels, 5 a second. mirror=True would have the server encode all anew.
+# About what is read: 640 pixels, 5 pictures a second, and some more for a smooth film.
+# mirror=True would have the server encode all anew.
 FILM = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 15}}, "audio": True}
 PICTURE = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
 

@@ -60,7 +60,7 @@ DEVICE_TROUBLE = '<div class="device-trouble" role="alert"></div>'
 
 
 def models_line(say: Say, status: Mapping[str, Status]) -> str:
-    """What a visitor should know of the models before handing anything in: what still loads, what is missing, what leaves this app."""
+    """What a visitor should know of the models beforehand: what still loads, what is missing, what leaves this app."""
     loading = [f"{say.inner(f'name_{role}')} ({_progress(say, one)})" for role, one in status.items() if one.passing]
     said = [say("models_loading", models=say.listed(loading))] if loading else []
     return _lines([*said, *_said_of(say, status, State.FAILED), *_said_of(say, status, State.REMOTE)])
@@ -76,7 +76,7 @@ def _said_of(say: Say, status: Mapping[str, Status], state: State) -> list[str]:
     alike: dict[str, list[str]] = {}
     for role, one in status.items():
         if one.state is state:
-            why = one.model if state is State.REMOTE else said_of(one.reason, say.language)
+            why = (one.model or "") if state is State.REMOTE else said_of(one.reason, say.language)
             alike.setdefault(why, []).append(say.inner(f"name_{role}"))
     return [say(f"models_{state}", models=_capital(say.listed(names)), why=why) for why, names in alike.items()]
 
@@ -93,7 +93,7 @@ def headline(say: Say, analysis: Analysis) -> str:
     """The answer in one line, what made it, how far its parts agree, and everything to be careful about."""
     cautions = "".join(f"<li>{escape(message.say(say.language))}</li>" for message in analysis.codes)
     cautions = f'<ul class="cautions">{cautions}</ul>' if cautions else ""
-    if analysis.mood is None:
+    if analysis.mood is None or analysis.label is None or analysis.probabilities is None:
         return f'<div class="headline" aria-live="polite"><div><h2>{say("no_mood")}</h2>{cautions}</div></div>'
     answer = say(
         "answer",
@@ -142,11 +142,12 @@ def distribution(say: Say, probabilities: np.ndarray) -> str:
 
 def summary(say: Say, analysis: Analysis) -> str:
     """The fused probabilities, and beside them what each modality says and how much it counts."""
-    if analysis.mood is None:
+    if analysis.mood is None or analysis.probabilities is None:
         return ""
     rows = "".join(_alone(say, modality, analysis) for modality in MODALITIES)
     return (
-        f'<div class="summary"><section id="fused"><h3>{say("together")}</h3>{distribution(say, analysis.probabilities)}</section>'
+        f'<div class="summary"><section id="fused"><h3>{say("together")}</h3>'
+        f"{distribution(say, analysis.probabilities)}</section>"
         f'<section id="each"><h3>{say("each")}</h3>{rows}</section></div>'
     )
 
@@ -159,7 +160,8 @@ def _alone(say: Say, modality: str, analysis: Analysis) -> str:
     share = analysis.fusion.shares.get(modality, 0.0)
     return (
         f'<div class="reading" data-part="{modality}" style="--share:{share:.4f}">{heading}'
-        f'<p class="own"><b>{reading.mood:.1f}</b> {say.mood(reading.mood)}</p><p class="top">{_top(say, reading.probabilities)}</p>'
+        f'<p class="own"><b>{reading.mood:.1f}</b> {say.mood(reading.mood)}</p>'
+        f'<p class="top">{_top(say, reading.probabilities)}</p>'
         f'<p class="counts">{say("counts", share=say.percent(share))}</p><i></i></div>'
     )
 
@@ -181,7 +183,7 @@ def agreement(say: Say, analysis: Analysis) -> str:
     names, degree = say.listed([say(f"the_{modality}") for modality in counted]), f"{analysis.agreement:.2f}"
     if analysis.mixed:
         return say("agree_mixed", names=names, degree=degree)
-    how = next(key for least, key in AGREEMENTS if analysis.agreement >= least)
+    how = next(key for least, key in AGREEMENTS if (analysis.agreement or 0.0) >= least)
     return say(how, names=_capital(names), degree=degree)
 
 
@@ -275,7 +277,8 @@ def frames(say: Say, views: Sequence[View], still: bool) -> str:
 def details(say: Say, analysis: Analysis) -> str:
     """Time per stage, and which model answered."""
     times = "".join(
-        f'<tr><th scope="row">{say(f"stage_{stage}" if stage in WHOLE else f"name_{stage}")}</th><td class="number">{say.number(analysis.timings_ms[stage])} ms</td></tr>'
+        f'<tr><th scope="row">{say(f"stage_{stage}" if stage in WHOLE else f"name_{stage}")}</th>'
+        f'<td class="number">{say.number(analysis.timings_ms[stage])} ms</td></tr>'
         for stage in STAGES
         if stage in analysis.timings_ms
     )

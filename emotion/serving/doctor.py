@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion.checkpoint import Choice
+from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message
 from emotion.serving import hub, weights
 from emotion.serving.loaders import load
@@ -24,7 +25,23 @@ NETWORK_TIMEOUT_S = 5.0
 
 
 def examine(source: str | None = None) -> dict[str, Any]:
-    """The findings: ``machine``, ``network`` and, of each role, every choice's state and what would serve. Fetches no model."""
+    """What would serve each role on this machine, and why. Fetches no model; loads those that are here.
+
+    Parameters
+    ----------
+    source : str, optional
+        "auto", "hub" or "bundled"; by default EMOTION_SOURCE, or "auto".
+
+    Returns
+    -------
+    dict
+        ``machine``, ``network``, and under ``models`` by role: the state of each choice, which ``serves``, and ``why``.
+
+    Raises
+    ------
+    InputError
+        For an unknown source, a weights file that is not valid, or a role for which it has no model of that source.
+    """
     choices = weights.read()
     source = source or os.environ.get("EMOTION_SOURCE") or "auto"
     wanted = {role: weights.allowed(choices, role, source) for role in weights.ROLES}
@@ -91,9 +108,10 @@ def _network() -> tuple[Message, bool]:
 def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], trouble: Message | None) -> dict[str, Any]:
     found, serves, why = [], None, []
     for choice in choices:
-        told, usable = _choice(load_choice, choice, trouble)
-        state = told.say().removesuffix(".")
-        found.append({"name": choice.name, "source": choice.source, "revision": choice.revision, "state": state})
+        message, usable = _choice(load_choice, choice, trouble)
+        state = message.say().removesuffix(".")
+        known = {"source": choice.source, "revision": choice.revision, "calibrated": choice.info.calibrated}
+        found.append({"name": choice.name, **known, "state": state})
         if usable:
             serves = choice.name
             break
@@ -102,7 +120,7 @@ def _role(load_choice: Callable[[Choice], Any], choices: Sequence[Choice], troub
 
 
 def _choice(load_choice: Callable[[Choice], Any], choice: Choice, trouble: Message | None) -> tuple[Message, bool]:
-    """What is the matter with a choice, and whether it could serve; ``trouble`` is that with the network."""
+    """The state of a choice, and whether it could serve. ``trouble``: why the network cannot be used, None where it can."""
     start = time.perf_counter()
     try:
         if choice.source == "hub":
@@ -128,10 +146,8 @@ def _to_fetch(choice: Choice, trouble: Message | None) -> tuple[Message, bool]:
     if trouble is not None:
         return Message("choice_not_cached", {"why": trouble}), False
     try:
-        there = {
-            file.rfilename
-            for file in HfApi().model_info(choice.repo, revision=choice.revision, timeout=NETWORK_TIMEOUT_S).siblings
-        }
+        found = HfApi().model_info(choice.repository, revision=choice.revision, timeout=NETWORK_TIMEOUT_S)
+        there = {file.rfilename for file in found.siblings or ()}
     except Exception as e:
         return hub.refusal(e).message, False
     missing = sorted(set(choice.files) - there)
@@ -147,7 +163,7 @@ def _short(revision: str) -> str:
 
 
 def show(findings: dict[str, Any]) -> str:
-    """As text."""
+    """The findings of ``examine`` as text."""
     machine = findings["machine"]
     lines = [
         f"machine     {machine['cores']} cores, {machine['memory_gb']} GB, {machine['free_disk_gb']} GB of disk free, "
@@ -158,8 +174,9 @@ def show(findings: dict[str, Any]) -> str:
     ]
     for role, model in findings["models"].items():
         for i, choice in enumerate(model["choices"]):
-            lines.append(
-                f"{role if i == 0 else '':12}{choice['name']} ({choice['source']}, {_short(choice['revision'])}): {choice['state']}"
-            )
+            origin = f"{choice['source']}, {_short(choice['revision'])}"
+            if role in MODALITIES and not choice["calibrated"]:
+                origin += ", not calibrated"
+            lines.append(f"{role if i == 0 else '':12}{choice['name']} ({origin}): {choice['state']}")
         lines.append(f"{'':12}-> {model['serves'] or 'nothing'} would answer")
     return "\n".join(lines)

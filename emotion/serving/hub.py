@@ -1,8 +1,9 @@
-"""Files of a Hub repository: from the cache without any connection, else fetched; their hashes are checked either way."""
+"""Files of a Hub repository: from the cache without any connection, else fetched. Their hashes are checked either way."""
 
 import contextlib
 import hashlib
 import time
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,21 +11,35 @@ from emotion.checkpoint import Choice
 from emotion.messages import InputError
 
 ANSWER_TIMEOUT_S = 8.0
-STALE_S = 600.0  # since the last byte of a download that nobody goes on with
-CHUNK = 2**20
+STALE_S = 600.0  # since its last byte, after which a partial download is taken to be abandoned
+CHUNK = 2**20  # bytes that are hashed at once
 
 
 def cached(choice: Choice) -> Path | None:
-    """The folder of a choice whose files are all in the cache, None where one is missing. No connection is made.
+    """The folder of a choice whose files are all in the cache. No connection is made.
 
-    Raises InputError when a file is not what its SHA-256 says.
+    Parameters
+    ----------
+    choice : Choice
+        Of the source "hub".
+
+    Returns
+    -------
+    Path or None
+        None where a file is missing.
+
+    Raises
+    ------
+    InputError
+        When a file does not have its SHA-256; it is removed, so that it is fetched again.
     """
     from huggingface_hub import try_to_load_from_cache
 
-    found = {name: try_to_load_from_cache(choice.repo, name, revision=choice.revision) for name in choice.files}
-    if not all(isinstance(file, str) for file in found.values()):
+    found = {name: try_to_load_from_cache(choice.repository, name, revision=choice.revision) for name in choice.files}
+    here = {name: file for name, file in found.items() if isinstance(file, str)}
+    if len(here) < len(found):
         return None
-    name, file = next(iter(found.items()))
+    name, file = next(iter(here.items()))
     snapshot = Path(file).parents[len(PurePosixPath(name).parts) - 1]
     if choice.unlisted and not any(any(snapshot.glob(pattern)) for pattern in choice.unlisted):
         return None  # another program fetched the weights alone
@@ -32,9 +47,23 @@ def cached(choice: Choice) -> Path | None:
 
 
 def fetch(choice: Choice) -> Path:
-    """The folder of a choice, its missing files fetched. Raises InputError.
+    """The folder of a choice, its missing files fetched.
 
     To be called in a process that can be ended: some of the client's requests wait for ever where the Hub falls silent.
+
+    Parameters
+    ----------
+    choice : Choice
+        Of the source "hub".
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        Where the Hub cannot be reached or refuses, as ``refusal`` says, and when a file is missing or does not have its SHA-256.
     """
     from huggingface_hub import HfApi, snapshot_download
 
@@ -45,19 +74,19 @@ def fetch(choice: Choice) -> Path:
 
     wanted = [*choice.files, *choice.unlisted]
     try:
-        # Asked first, as this fails at once: a download would be tried for half a minute where there is no Hub.
-        HfApi().model_info(choice.repo, revision=choice.revision, timeout=ANSWER_TIMEOUT_S)
+        # Asked first, as this fails at once: where there is no Hub, the download would be retried for half a minute.
+        HfApi().model_info(choice.repository, revision=choice.revision, timeout=ANSWER_TIMEOUT_S)
         folder = snapshot_download(
-            choice.repo, revision=choice.revision, allow_patterns=wanted, etag_timeout=ANSWER_TIMEOUT_S, max_workers=2
+            choice.repository, revision=choice.revision, allow_patterns=wanted, etag_timeout=ANSWER_TIMEOUT_S, max_workers=2
         )
     except Exception as e:
-        # Not raised from it: it goes from one process to another, and its text may name hosts and headers.
+        # Not raised from e: the error goes to another process, and the text of e may name hosts and headers.
         raise refusal(e) from None
     return _checked(choice, Path(folder))
 
 
 def share_fetched(choice: Choice) -> float | None:
-    """How much of a choice is here, 0 to 1; None where nobody knows how large it is."""
+    """How much of a choice is here, 0 to 0.99; None where its size is unknown."""
     if not choice.megabytes:
         return None
     size = 0
@@ -72,11 +101,11 @@ def _blobs(choice: Choice) -> Path:
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=choice.repo, repo_type="model") / "blobs"
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=choice.repository, repo_type="model") / "blobs"
 
 
 def refusal(error: BaseException) -> InputError:
-    """What went wrong with the Hub, without its address."""
+    """What went wrong with the Hub, as an InputError without addresses."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -86,14 +115,14 @@ def refusal(error: BaseException) -> InputError:
     )
 
     causes = list(_causes(error))
-    for kind, told in (
+    for kind, meaning in (
         (OfflineModeIsEnabled, InputError("hub_off")),
         (GatedRepoError, InputError("hub_gated")),
         (RevisionNotFoundError, InputError("hub_no_revision")),
         (RepositoryNotFoundError, InputError("hub_no_repository")),
     ):
         if any(isinstance(cause, kind) for cause in causes):
-            return told
+            return meaning
     status = next((_status(cause) for cause in causes if isinstance(cause, HfHubHTTPError) and _status(cause)), None)
     if status == 429:
         return InputError("hub_busy")
@@ -106,7 +135,7 @@ def refusal(error: BaseException) -> InputError:
     return InputError("hub_failed", error=type(error).__name__)
 
 
-def _causes(error: BaseException | None):
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

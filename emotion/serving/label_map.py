@@ -1,6 +1,6 @@
-"""From the labels of a published model to the seven."""
+"""From the labels of a published model to ours, the seven of LABELS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,20 +16,40 @@ Labels = Mapping[str, str | None] | Sequence[str | None] | None
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Which of a model's outputs speak for each of LABELS: seven groups of indices, empty where the model does not know the label."""
+    """Which of a model's outputs stand for each of LABELS.
+
+    Attributes
+    ----------
+    groups : tuple of seven tuples of int
+        Indices of the outputs; empty where the model does not know the label.
+    outputs : int
+        How many the model has.
+    """
 
     groups: tuple[tuple[int, ...], ...]
     outputs: int
 
     @classmethod
     def of(cls, names: Sequence[str], labels: Labels = None) -> "LabelMap":
-        """The map of outputs called ``names``.
+        """The map of a model's outputs.
 
-        ``labels`` tells what they mean: by name, those that it does not name meaning what their name says; or in the order of the
-        outputs. None of it drops an output, and so does a name that is known to have no counterpart.
+        Parameters
+        ----------
+        names : sequence of str
+            Of the outputs, in order. One that has no counterpart among ours is left out.
+        labels : mapping from str to str or None, or sequence of str or None, optional
+            What the outputs mean, by name or in order; None leaves one out. One that a mapping does not name means what its
+            name says.
 
-        Raises InputError for a name that says nothing, such as LABEL_0, for ``labels`` that do not fit the model, and for a model
-        that knows fewer than LEAST_LABELS of the seven.
+        Returns
+        -------
+        LabelMap
+
+        Raises
+        ------
+        InputError
+            For a name that says nothing, such as LABEL_0, for ``labels`` that do not fit the model, and for a model that knows
+            fewer than LEAST_LABELS of ours.
         """
         meanings = _by_name(names, labels) if labels is None or isinstance(labels, Mapping) else _in_order(names, labels)
         groups = tuple(tuple(i for i, meaning in enumerate(meanings) if meaning == label) for label in LABELS)
@@ -39,10 +59,24 @@ class LabelMap:
         return cls(groups, len(meanings))
 
     def logits(self, scores: np.ndarray) -> np.ndarray:
-        """Logarithms (n, 7) of the largest score in each label's group, of scores (n, outputs) of at least 0.
+        """Logarithm of the largest score of each label's outputs.
 
-        The largest, not the sum: twelve of GoEmotions' emotions are happy ones, and one is disgust. Minus infinity for labels without
-        a group. Raises InputError where a score is not a number.
+        The largest, not the sum: twelve of GoEmotions' emotions are happy ones, and one is disgust.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n, outputs)
+            At least 0.
+
+        Returns
+        -------
+        float64 ndarray of shape (n, 7)
+            Minus infinity for a label that the model does not know.
+
+        Raises
+        ------
+        InputError
+            Where a score is not a number.
         """
         if not np.isfinite(scores).all():
             raise InputError("scores_not_numbers")
@@ -54,12 +88,12 @@ class LabelMap:
 
 
 def _by_name(names: Sequence[str], labels: Mapping[str, str | None] | None) -> list[str | None]:
-    told = {_plain(name): meaning for name, meaning in (labels or {}).items()}
-    _check(told.values())
-    strange = [name for name in told if name not in {_plain(name) for name in names}]
+    given = {_plain(name): meaning for name, meaning in (labels or {}).items()}
+    _check(given.values())
+    strange = [name for name in given if name not in {_plain(name) for name in names}]
     if strange:
         raise InputError("labels_unknown", labels=strange, known=names)
-    meanings = [told[_plain(name)] if _plain(name) in told else _meaning(name) for name in names]
+    meanings = [given[_plain(name)] if _plain(name) in given else _meaning(name) for name in names]
     unknown = [name for name, meaning in zip(names, meanings, strict=True) if meaning == ""]
     if unknown:
         raise InputError("labels_unclear", labels=unknown)
@@ -74,7 +108,7 @@ def _in_order(names: Sequence[str], labels: Sequence[str | None]) -> list[str | 
 
 
 def _meaning(name: str) -> str | None:
-    """What a name says by itself: one of LABELS, None for no counterpart, "" when it says nothing."""
+    """What a name means by itself: one of LABELS, None where it has no counterpart there, "" where it says nothing."""
     plain = _plain(name)
     if plain in NO_COUNTERPART:
         return None
@@ -83,7 +117,7 @@ def _meaning(name: str) -> str | None:
     return to_label(plain) or ""
 
 
-def _check(meanings) -> None:
+def _check(meanings: Iterable[str | None]) -> None:
     wrong = [meaning for meaning in meanings if meaning is not None and meaning not in LABELS]
     if wrong:
         raise InputError("labels_not_ours", labels=wrong, known=LABELS)

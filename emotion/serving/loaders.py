@@ -1,4 +1,4 @@
-"""Makes the model of an entry of weights.yaml: each kind of model is a class in a module that is imported when it is asked for."""
+"""Makes the model of a choice. Each kind of model is a class, whose module is imported when it is first asked for."""
 
 import importlib
 import threading
@@ -27,11 +27,32 @@ LOADERS = {
     ("face", "inference"): ("emotion.serving.remote", "RemoteFace"),
 }
 
-_loading = threading.Lock()  # transformers imports its parts when they are asked for, which two threads must not do at once
+_loading = threading.Lock()  # transformers imports its parts when they are first used, which two threads must not do at once
 
 
 def load(role: str, workers: Workers, choice: Choice) -> Any:
-    """The model of a choice whose files are there; of speech to text, which runs in the workers, its engine, once each could load it."""
+    """The model of a choice.
+
+    Parameters
+    ----------
+    role : str
+        One of ``emotion.serving.weights.ROLES``.
+    workers : Workers
+        Where speech to text runs.
+    choice : Choice
+        With its files here.
+
+    Returns
+    -------
+    model
+        As ``load_recogniser``. For speech to text the engine's name, as ``emotion.serving.transcription`` takes it, once every
+        worker has loaded the engine.
+
+    Raises
+    ------
+    InputError
+        With the reason, for a model that cannot serve.
+    """
     if role != "transcript":
         import cv2
         import torch
@@ -40,7 +61,7 @@ def load(role: str, workers: Workers, choice: Choice) -> Any:
         cv2.setNumThreads(1)
         return load_recogniser(role, choice)
     if choice.source == "remote":
-        return transcription.REMOTE + choice.repo
+        return f"{transcription.REMOTE}{choice.repo}"
     engine = None if choice.source == "pip" else str(choice.path)
     # As many as there are workers: each takes its time, so each worker gets one.
     loading = [workers.submit(transcription.warm, engine, timeout=LOAD_TIMEOUT_S) for _ in range(MAX_WORKERS)]
@@ -50,10 +71,7 @@ def load(role: str, workers: Workers, choice: Choice) -> Any:
 
 
 def load_recogniser(role: str, choice: Choice) -> Any:
-    """The recogniser, or for the role "detector" the face detector, that ``choice`` describes; takes seconds.
-
-    Raises InputError, with the reason, for a model that cannot serve.
-    """
+    """The recogniser of a choice, or for the role "detector" its face detector. Takes seconds. Raises InputError as ``load``."""
     loader = choice.loader or "emotion"
     if (role, loader) not in LOADERS:
         raise InputError("loader_unknown", model=choice.name, loader=loader, role=role, known=known(role))
@@ -63,5 +81,5 @@ def load_recogniser(role: str, choice: Choice) -> Any:
 
 
 def known(role: str) -> tuple[str, ...]:
-    """The loaders of a role; those of speech to text, which runs in workers, belong to ``emotion.serving.transcription``."""
+    """The names of a role's loaders. Those of speech to text are in ``emotion.serving.transcription``, as it runs in workers."""
     return ("whisper", "inference") if role == "transcript" else tuple(loader for of, loader in LOADERS if of == role)

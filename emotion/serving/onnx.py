@@ -15,24 +15,34 @@ from emotion.messages import InputError
 from emotion.readings import Frame
 from emotion.serving.label_map import LabelMap
 
-# Where the features of a face belong in a picture of 112 x 112 for MobileFaceNet (opencv_zoo, facial_fer_model.py), in the order of
-# ``Detection.landmarks``.
+# Where MobileFaceNet expects the landmarks of a face, in the order of ``Detection.landmarks``, in a picture of 112 x 112 pixels
+# (opencv_zoo, facial_fer_model.py).
 STANDARD = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
 STANDARD_SIDE = 112
-STANDARD_MOUTH_MIDDLE = np.vstack([STANDARD[:3], STANDARD[3:].mean(axis=0)])  # for detectors that do not tell its corners
+STANDARD_MOUTH_MIDDLE = np.vstack([STANDARD[:3], STANDARD[3:].mean(axis=0)])  # for detectors that do not find its corners
 
 DETECT_SIDE = 640  # pixels of the longer side of the copy that is searched: YuNet misses faces far above 300
 SCORE = 0.7  # of a detection that counts
 OVERLAP = 0.3  # of two boxes, as a share of what they cover, above which they are one face
 MOST_FACES = 50
 CERTAIN = 0.9  # score that makes a face certain
-AROUND = 3.0  # side of what is searched for a face at its last place, in sides of the face
+AROUND = 3.0  # side of the square that is searched around a face's last place, in sides of the face
 
 
 class OnnxFace(FaceReader):
-    """A classifier of square colour pictures, (x / 255 - 0.5) / 0.5, of which the choice tells ``labels`` and ``input_size``.
+    """A classifier of square colour pictures, whose values x from 0 to 255 it takes as (x / 255 - 0.5) / 0.5.
 
     Faces are turned, scaled and moved so that their landmarks lie where the model expects them.
+
+    Parameters
+    ----------
+    choice : Choice
+        With ``labels`` and ``input_size``.
+
+    Raises
+    ------
+    InputError
+        Where the size is missing, the file cannot be run, or the labels do not fit its outputs.
     """
 
     def __init__(self, choice: Choice):
@@ -64,7 +74,7 @@ class OnnxFace(FaceReader):
         return self.labels.logits(outputs)
 
     def _outputs(self, face: np.ndarray) -> np.ndarray:
-        """What the network makes of one face, (outputs,): its input may be fixed to one."""
+        """The network's outputs (n,) of one face. Not of several: its input may be fixed to one."""
         blob = cv2.dnn.blobFromImage(face, 1 / 127.5, mean=(127.5, 127.5, 127.5))
         with self.lock:
             self.network.setInput(blob)
@@ -89,7 +99,7 @@ class YuNet:
         small = cv2.cvtColor(shrunk(image, scale), cv2.COLOR_RGB2BGR)
         with self.lock:
             self.network.setInputSize(small.shape[1::-1])
-            rows = self.network.detect(small)[1]
+            rows: np.ndarray | None = self.network.detect(small)[1]
         if rows is None:
             return []
         ratio = np.array(image.shape[1::-1]) / small.shape[1::-1]
@@ -112,8 +122,8 @@ def aligned(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
     """
     places = STANDARD if len(landmarks) == len(STANDARD) else STANDARD_MOUTH_MIDDLE
     standard, wanted = (points @ (1, 1j) for points in (places * size / STANDARD_SIDE, landmarks.astype(np.float64)))
-    spread = standard - standard.mean()
-    turn = (spread.conj() @ (wanted - wanted.mean())) / (spread.conj() @ spread)  # a rotation and scaling, as a complex number
+    centred = standard - standard.mean()
+    turn = (centred.conj() @ (wanted - wanted.mean())) / (centred.conj() @ centred)  # rotation and scaling, as a complex number
     shift = wanted.mean() - turn * standard.mean()
     to_image = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     return cv2.warpAffine(image, to_image, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

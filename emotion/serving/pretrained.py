@@ -1,7 +1,7 @@
 """Recognisers around published models: classifiers of the transformers library in a local folder, laid out as on the Hub.
 
-Only safetensors are read, no code of the folder is run, and nothing is asked of a network. A model that does not fit, or of which a
-part is missing, is refused when it is loaded.
+Only safetensors are read, no code of the folder is run, and no connection is made. A model that does not fit, or lacks a part, is
+refused when it is loaded.
 """
 
 import re
@@ -33,11 +33,11 @@ from emotion.text.reader import TextReader, known_share
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
-MAX_TOKENS = 512  # of a stretch, where the model does not allow fewer: attention costs more than its length
+MAX_TOKENS = 512  # of a segment, where the model does not allow fewer: attention's cost grows faster than the length
 TEXT_BATCH = 8
-MAX_WORDS = 24  # of which is told how they count: each costs a pass, 0.1 s with a model of a usual size
+MAX_WORDS = 24  # that are weighed: each takes a pass, 0.1 s with a model of a usual size
 
-WINDOW = 250  # frames, 5 s, one beside the other: such models take a second of a core for it, and learned from sentences
+WINDOW = 250  # frames, 5 s, without overlap: such models take a second of a core for it, and learned from sentences
 MAX_WINDOWS = 24  # two minutes without a gap
 LEAST_SAMPLES = 1600  # 0.1 s at 16 kHz: convolutions over the sound need 25 ms
 
@@ -49,9 +49,10 @@ class Network:
     """A classifier of transformers and what its outputs mean. Raises InputError where it cannot serve."""
 
     def __init__(self, kind: Any, choice: Choice):
-        if not any(choice.path.glob("*.safetensors")):
+        if not any(choice.local.glob("*.safetensors")):
             raise InputError("model_without_safetensors", model=choice.name)
-        options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}  # which are told below
+        # The library would refuse tensors of another size at length; ``report`` names them.
+        options = {"use_safetensors": True, "dtype": torch.float32, "ignore_mismatched_sizes": True}
         self.model, report = _loaded(kind, choice, output_loading_info=True, **options)
         strange = sorted(name for name, *_ in report["mismatched_keys"])
         if strange:
@@ -66,13 +67,13 @@ class Network:
 
     @torch.inference_mode()
     def logits(self, inputs: Mapping[str, torch.Tensor]) -> np.ndarray:
-        """Logits (n, 7) of our labels, of inputs as the model takes them: any number of its labels may hold, or one does."""
+        """Logits (n, 7) of our labels. ``inputs``: as the model takes them. Of its labels one holds, or any number of them."""
         outputs = self.model(**inputs).logits.double()
         return self.labels.logits((outputs.sigmoid() if self.many else outputs.softmax(dim=-1)).numpy())
 
 
 class PretrainedText(TextReader):
-    """A text classifier with its tokenizer; a long text is read in stretches of what the model can take, and they are averaged."""
+    """A text classifier with its tokenizer. A text that is too long is read in segments, whose logits are averaged."""
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
@@ -82,12 +83,12 @@ class PretrainedText(TextReader):
             raise InputError("model_without_tokenizer", model=choice.name)
         config = self.network.model.config
         positions = getattr(config, "max_position_embeddings", MAX_TOKENS)
-        # RoBERTa counts its positions from behind that of the padding; for the others it costs a token.
+        # RoBERTa's positions begin after that of the padding. Other models lose a token or so by this.
         self.longest = min(
             MAX_TOKENS, self.tokenizer.model_max_length, positions - (getattr(config, "pad_token_id", None) or 0) - 1
         )
         self.batch = TEXT_BATCH if self.tokenizer.pad_token else 1
-        self.lock = threading.Lock()  # a tokenizer keeps from call to call where it truncates
+        self.lock = threading.Lock()  # a tokenizer keeps its truncation as a state from call to call
         self.predict(["a trial"])
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
@@ -110,15 +111,15 @@ class PretrainedText(TextReader):
         return known_share(pieces, self.tokenizer.unk_token, text)
 
     def words(self, text: str, label: int) -> tuple[tuple[str, float], ...]:
-        """What is lost when a word alone is hidden behind the model's mask, or taken out where it has none.
+        """How much probability is lost when a word is replaced by the model's mask token, or removed where it has none.
 
         Of the first MAX_WORDS words, read without what follows them.
         """
         spans = [match.span() for match in re.finditer(r"\S+", text)][:MAX_WORDS]
         text = text[: spans[-1][1]]
         mask = self.tokenizer.mask_token or ""
-        hidden = [text[:start] + mask + text[end:] for start, end in spans]
-        probability = self.predict([text, *hidden])[:, label]
+        masked = [text[:start] + mask + text[end:] for start, end in spans]
+        probability = self.predict([text, *masked])[:, label]
         return tuple((text[start:end], float(probability[0] - p)) for (start, end), p in zip(spans, probability[1:], strict=True))
 
 
@@ -168,7 +169,7 @@ class PretrainedFace(FaceReader):
 
 
 def _loaded(kind: Any, choice: Choice, **options: Any) -> Any:
-    """What ``kind`` makes of the model's folder. Raises InputError where it makes nothing of it."""
+    """What a class of transformers loads from the model's folder. Raises InputError where it cannot."""
     try:
         return kind.from_pretrained(str(choice.path), **LOCAL, **options)
     except Exception as e:  # a stranger's folder can be wrong in as many ways as the library has classes

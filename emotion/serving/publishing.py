@@ -37,10 +37,31 @@ Each folder has its own card with data, figures and how they were obtained, limi
 
 
 def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool = False) -> dict[str, Any]:
-    """Create ``repo`` on the Hub where it is not there yet and upload the models to it, or the app with ``space``.
+    """Upload the bundled models, or the app, to a repository on the Hub, which is created where it does not exist.
 
-    Models published are entered first in the weights file in use. With ``dry_run`` nothing is sent or written. Returns what was, or
-    would be, uploaded. Raises InputError for a name that is none, a missing token or a Hub that refuses.
+    Published models are entered in the weights file in use, each before the bundled one that it is a copy of.
+
+    Parameters
+    ----------
+    repo : str
+        "owner/name".
+    space : bool
+        The app as a Space, in place of the models.
+    dry_run : bool
+        Send and write nothing.
+    private : bool
+        Whether a new repository is private.
+
+    Returns
+    -------
+    dict
+        ``repo``, ``kind``, ``uploaded``, ``files`` with the bytes of each and ``bytes`` in all. After an upload the
+        ``revision``; of models also the ``preload`` line for a Space.
+
+    Raises
+    ------
+    InputError
+        For a name that is none, a missing token, an incomplete clone, a weights file that is not valid, or a Hub that refuses.
     """
     if not REPOSITORY.fullmatch(repo):
         raise InputError("repository_name", repo=repo)
@@ -78,7 +99,7 @@ def _app() -> Iterator[tuple[str, bytes]]:
 def _models() -> Iterator[tuple[str, bytes]]:
     lines = []
     for role in MODALITIES:
-        folder = bundled(role, DEFAULT_FILE).path
+        folder = bundled(role, DEFAULT_FILE).local
         card = (folder / "README.md").read_text("utf-8")
         title = next(line.removeprefix("# ") for line in card.splitlines() if line.startswith("# "))
         lines.append(f"- [{title}]({folder.name}/README.md)")
@@ -108,16 +129,15 @@ def _enter(repo: str, commit: str) -> None:
     with edited(file_in_use()) as content:
         for role in MODALITIES:
             ours = bundled(role, DEFAULT_FILE)
+            folder = ours.local
             entries = content.setdefault(role, [])
             old = next((i for i, e in enumerate(entries) if e["source"] == "hub" and e.get("repo") == repo), None)
             if old is not None:
                 del entries[old]
             copied = (i for i, e in enumerate(entries) if e["name"] == ours.name)
             at = old if old is not None else next(copied, len(entries))
-            files = {
-                f"{ours.path.name}/{f.name}": _digest(f) for f in sorted(ours.path.iterdir()) if f.suffix in (*WEIGHTS, ".json")
-            }
-            size = sum(f.stat().st_size for f in ours.path.iterdir())
+            files = {f"{folder.name}/{f.name}": _digest(f) for f in sorted(folder.iterdir()) if f.suffix in (*WEIGHTS, ".json")}
+            size = sum(f.stat().st_size for f in folder.iterdir())
             entries.insert(
                 at,
                 {
@@ -125,7 +145,7 @@ def _enter(repo: str, commit: str) -> None:
                     "source": "hub",
                     "repo": repo,
                     "revision": commit,
-                    "folder": ours.path.name,
+                    "folder": folder.name,
                     "files": files,
                     "megabytes": round(size / 1e6, 1),
                     "licence": ours.licence,

@@ -1,8 +1,7 @@
-"""Recognisers around models that somebody else runs: Hugging Face's inference, or a server that speaks its protocol.
+"""Recognisers around models that a server runs: Hugging Face's inference, or another that speaks its protocol.
 
-A token is the client's own affair: it takes HF_TOKEN from the environment, or what ``hf auth login`` left. Calls cost time and money, so
-an analysis makes few of them: one for a text, three at most for a voice, five for a face, and one for
-each 28 s of speech to be written down.
+The client library finds the token: in HF_TOKEN, or where ``hf auth login`` left it. Calls cost time and money, so an analysis
+makes few: one for a text, at most three for a voice and five for a face, and one for each 28 s of speech to be transcribed.
 """
 
 import io
@@ -17,7 +16,7 @@ import soundfile
 from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
-from emotion.checkpoint import Choice
+from emotion.checkpoint import Choice, Labels
 from emotion.face.detection import shrunk
 from emotion.face.reader import FaceReader, coloured
 from emotion.messages import InputError, Message
@@ -27,23 +26,23 @@ from emotion.sound import HOP, SAMPLE_RATE
 from emotion.speech import prosody
 from emotion.speech.reader import Heard, SpeechReader
 from emotion.text.reader import TextReader
-from emotion.transcript.passages import Passage, pieces, written
+from emotion.transcript.passages import Passage, pieces, transcript_of
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 15.0  # of one call, for each of connecting, sending and the answer
+TIMEOUT_S = 15.0  # of each part of a call: connecting, sending, the answer
 ATTEMPTS = 2
 PAUSE_S = 1.0  # before the second
-TOP_K = 64  # labels that are asked for: all of them, GoEmotions has 28
+TOP_K = 64  # labels that are asked for, more than there are: GoEmotions has 28
 
-MAX_CHARS = 1500  # of a text: 512 tokens, which most models end at
+MAX_CHARS = 1500  # of a text: about 512 tokens, the most that most models take
 WINDOW = 500  # frames, 10 s
 MAX_WINDOWS = 3
 MAX_FRAMES = 5
 FACE_SIDE = 256  # pixels: models see 224 at most
 JPEG_QUALITY = 95
 LONGEST_S = 28.0  # of sound that is sent at once: Whisper, which most servers run, hears 30 s
-BELIEF = 0.8  # in each word of a transcript: assumed, as servers tell none
+BELIEF = 0.8  # confidence in each word of a transcript: assumed, as servers give none
 
 REFUSALS = {
     400: Message("remote_refuses_input"),
@@ -54,13 +53,30 @@ REFUSALS = {
     429: Message("remote_busy"),
 }
 MALFORMED = Message("remote_malformed")
-PASSING = (429, 500, 502, 503, 504)  # worth a second attempt
+TRANSIENT = (429, 500, 502, 503, 504)  # worth a second attempt
 
 
 class Server:
-    """One model on a server. ``repo``: its name on the Hub, or an address; ``labels``: what its labels mean, see ``LabelMap``."""
+    """One model on a server.
 
-    def __init__(self, name: str, repo: str | None, labels: Any = None, headers: dict[str, str] | None = None):
+    Parameters
+    ----------
+    name : str
+        For errors.
+    repo : str or None
+        The model's name on the Hub, or the server's address.
+    labels : mapping, optional
+        What the model's labels mean, by name, as for ``LabelMap.of``.
+    headers : dict from str to str, optional
+        Sent with every request.
+
+    Raises
+    ------
+    InputError
+        Without a ``repo``, and for labels that are not by name.
+    """
+
+    def __init__(self, name: str, repo: str | None, labels: Labels | None = None, headers: dict[str, str] | None = None):
         if not repo:
             raise InputError("remote_without_repo", model=name)
         if labels is not None and not isinstance(labels, Mapping):
@@ -72,7 +88,24 @@ class Server:
         self.client = InferenceClient(address, provider="hf-inference", timeout=TIMEOUT_S, headers=headers)
 
     def logits(self, task: Callable[..., Any], content: str | bytes) -> np.ndarray:
-        """Logits (7,) of what a ``task`` of the client that classifies answers. Raises InputError."""
+        """Logits from a classification.
+
+        Parameters
+        ----------
+        task : callable
+            A method of ``client`` that classifies.
+        content : str or bytes
+            What it takes: a text, or a file's content.
+
+        Returns
+        -------
+        float64 ndarray of shape (7,)
+
+        Raises
+        ------
+        InputError
+            As ``ask``, and for scores that are not from 0 to 1 or labels that say nothing.
+        """
         answer = self.ask(task, content, top_k=TOP_K)
         try:
             names, scores = [str(pair.label) for pair in answer], [float(pair.score) for pair in answer]
@@ -80,19 +113,25 @@ class Server:
             names, scores = [], []
         if not scores or not all(0 <= score <= 1 for score in scores):  # not a number is neither
             raise InputError("remote_in_vain", model=self.name, why=MALFORMED)
-        return LabelMap.of(names, self.labels).logits(np.array([scores]))[0]
+        logits: np.ndarray = LabelMap.of(names, self.labels).logits(np.array([scores]))[0]
+        return logits
 
     def ask(self, task: Callable[..., Any], content: str | bytes, **parameters: Any) -> Any:
-        """The answer to a ``task`` of the client. Raises InputError, in which nothing is repeated of what the server said.
+        """The answer to a ``task`` of the client, with ``parameters`` of its own.
 
-        What cannot be understood is an error of many types in the client, that of a score which is not a number a RecursionError.
+        Raises
+        ------
+        InputError
+            Where the server refuses, cannot be reached or gives an answer that cannot be understood, after ATTEMPTS where that
+            may pass. It repeats nothing that the server said.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return task(content, **parameters)
+            # An answer that it cannot parse raises many types in the client; a score that is not a number a RecursionError.
             except (HTTPError, OSError, ValueError, TypeError, LookupError, RecursionError) as e:
-                why, passing = _reason(e)
-            if not passing or attempt == ATTEMPTS:
+                why, transient = _reason(e)
+            if not transient or attempt == ATTEMPTS:
                 break
             log.info("%s: %s; it is asked once more", self.name, why)
             time.sleep(PAUSE_S)
@@ -100,7 +139,7 @@ class Server:
 
 
 class RemoteText(TextReader):
-    """A text classifier on a server. A text is read as a whole, once: neither its words nor its segments are told apart."""
+    """A text classifier on a server. It reads a text once, as a whole: neither word by word nor by segments."""
 
     by_segment = False
 
@@ -144,14 +183,14 @@ class RemoteFace(FaceReader):
 
 
 class RemoteTranscriber:
-    """A model on the Hub that a server runs, by its name, or a server by its address. What it is asked for is one passage a call."""
+    """Speech to text on a server: a model by its name on the Hub, or a server by its address. One piece of speech a call."""
 
     def __init__(self, repo: str):
         self.name = repo.rstrip("/").split("/")[-1]
         self.server = Server(self.name, repo, headers={"content-type": "audio/wav"})
 
     def draft(self, samples: np.ndarray, language: str) -> Transcript:
-        """In whatever language the server hears. Raises InputError where it gives no answer that can be used."""
+        """In whatever language the server hears. Raises InputError as ``Server.ask``."""
         found = []
         for start, end in pieces(samples, LONGEST_S):
             piece = samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
@@ -159,10 +198,10 @@ class RemoteTranscriber:
             if not isinstance(answer.text, str):
                 raise InputError("remote_in_vain", model=self.name, why=MALFORMED)
             found.append(Passage(start, end, answer.text.strip(), BELIEF))
-        return written(self.name, found)
+        return transcript_of(self.name, found)
 
     def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript:
-        """As it is: nothing more can be known of it."""
+        """As it is: a server says nothing more of it."""
         return heard
 
     def warm(self) -> None:
@@ -170,32 +209,32 @@ class RemoteTranscriber:
 
 
 def shortened(text: str) -> str:
-    """The first MAX_CHARS of a text, without the word that is cut there: servers refuse what their model cannot take."""
+    """The first MAX_CHARS of a text, up to the last whole word: servers refuse what their model cannot take."""
     text = text.strip()
     return text if len(text) <= MAX_CHARS else text[:MAX_CHARS].rsplit(maxsplit=1)[0]
 
 
 def wav(samples: np.ndarray) -> bytes:
-    """A recording, float32 (n,) at 16 kHz, as a file of 16 bits."""
+    """A recording, float32 (n,) at 16 kHz, as a wav file of 16 bits."""
     file = io.BytesIO()
     soundfile.write(file, np.clip(samples, -1, 1), SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return file.getvalue()
 
 
 def jpeg(crop: np.ndarray) -> bytes:
-    """A face as a file, its longer side at most FACE_SIDE."""
+    """A face as a jpg file, its longer side at most FACE_SIDE."""
     scale = min(1.0, FACE_SIDE / max(crop.shape[:2]))
     picture = cv2.cvtColor(shrunk(coloured(crop), scale), cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
 
 
 def _reason(e: Exception) -> tuple[Message, bool]:
-    """What went wrong, and whether it may go well a moment later."""
+    """What went wrong, and whether a second attempt may succeed."""
     if isinstance(e, TimeoutError):
         return Message("remote_slow", {"limit": TIMEOUT_S}), True
     if isinstance(e, HfHubHTTPError):
         status = e.response.status_code
-        return REFUSALS.get(status) or Message("remote_failed", {"status": status}), status in PASSING
+        return REFUSALS.get(status) or Message("remote_failed", {"status": status}), status in TRANSIENT
     if isinstance(e, OfflineModeIsEnabled):
         return Message("remote_off"), False
     if isinstance(e, (HTTPError, OSError)):

@@ -1,8 +1,8 @@
-"""Large arrays from a worker process to its caller: through memory that both have open, copied once on either side.
+"""Large arrays from a worker process to its caller, through memory that both have open, copied once on either side.
 
-A pipe takes 64 kB at a time, and what goes through it was pickled twice: for the frames of 10 s of video (46 MB) that took longer
-than decoding them. The memory is a file without a name (``memfd_create``, Linux): the caller's, so that a worker that dies leaves
-nothing behind, and gone with the caller. Elsewhere, and where it cannot be had, everything goes through the pipe.
+A pipe takes 64 kB at a time, and what goes through it is pickled twice: for the frames of 10 s of video (46 MB) that took longer
+than decoding them. The memory is a file without a name (``memfd_create``, Linux). It belongs to the caller and ends with it, so
+that a worker that dies leaves nothing behind. Where it cannot be had, as on other systems, everything goes through the pipe.
 """
 
 import os
@@ -27,7 +27,7 @@ class Place:
 class SharedMemory:
     """Memory that the caller owns and one worker may fill. ``place`` is None where there is none to be had."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.place: Place | None = None
         try:
             self._file = os.fdopen(os.memfd_create("result"), "rb")
@@ -40,7 +40,7 @@ class SharedMemory:
         """What ``dumps`` made ``data`` and ``sizes`` of. Raises what ``pickle`` raises, and ``EOFError``."""
         buffers = [np.empty(size, np.uint8) for size in sizes]
         for buffer in buffers:
-            if self._file.readinto(buffer) != len(buffer):
+            if self._file.readinto(buffer.data) != len(buffer):
                 raise EOFError("the shared memory ends early")
         return pickle.loads(data, buffers=buffers)
 

@@ -1,6 +1,6 @@
-"""Which model serves each role: all are fetched and loaded at once, and a better one takes over between two requests.
+"""Which model serves each role. Roles are loaded side by side, and a better model takes over between two requests.
 
-Where a model of the Hub is wanted and not here, the bundled one answers; what could not be had, and why, is in a role's ``status``.
+Where a model of the Hub is wanted and cannot be had, the bundled one answers, and the role's ``status`` says why.
 """
 
 import enum
@@ -12,22 +12,25 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from emotion.checkpoint import Choice
+from emotion.face.detection import Detector
 from emotion.messages import InputError, Message
 from emotion.serving import hub
+from emotion.serving.roles import FaceModel, SpeechModel, TextModel
 from emotion.serving.weights import OFFLINE
 from emotion.serving.workers import WorkerError, Workers
 
 log = logging.getLogger(__name__)
+Model = TypeVar("Model")
 
 DEADLINE_S = 120.0  # for all downloads of a start together; EMOTION_HUB_DEADLINE sets another
 MAX_FETCHERS = 5
 
 
 class State(enum.StrEnum):
-    """Of a role. READY, BUNDLED and REMOTE: a model serves; the wanted one, one of this machine in its place, one that others run."""
+    """Of a role. A model serves in three: READY the wanted one, BUNDLED one of this machine in its place, REMOTE a server's."""
 
     WAITING = "waiting"
     LOADING = "loading"
@@ -40,9 +43,17 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """How a role stands. ``share`` of a download, 0 to 1, None where its size is unknown; ``reason``: why no better model serves.
+    """How a role stands.
 
-    ``model`` is the name of what came of it, None until then.
+    Attributes
+    ----------
+    state : State
+    share : float or None
+        How much of a download is here, 0 to 1; None where its size is unknown, and in other states.
+    reason : tuple of Message
+        Why each better model does not serve, best first.
+    model : str or None
+        Name of the model that was settled on, None until then.
     """
 
     state: State
@@ -57,17 +68,18 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Serving:
-    """A loaded model, and the choice that it is."""
+class Serving(Generic[Model]):
+    """A loaded model, and the choice that it was made from."""
 
     choice: Choice
-    model: Any
+    model: Model
 
 
 class Fetcher:
-    """Fetches from the Hub in processes of their own, those that run side by side under one deadline: no stalled download outlives it.
+    """Fetches from the Hub, each choice in a process of its own.
 
-    Files that are whole by then stay in the cache for the next start.
+    Downloads that run side by side share one deadline, which ends those that stall. Files that are complete by then stay in the
+    cache for the next start.
     """
 
     def __init__(self, deadline_s: float | None = None):
@@ -80,11 +92,11 @@ class Fetcher:
     def __call__(self, choice: Choice) -> Path:
         """The folder of a Hub choice: from the cache, without a connection, else fetched. Raises InputError."""
         try:
-            here = hub.cached(choice)
+            folder = hub.cached(choice)
         except InputError as e:
             log.warning("%s in the cache: %s; it is fetched again", choice.name, e)
-            here = None
-        return here or self._fetched(choice)
+            folder = None
+        return folder or self._fetched(choice)
 
     def _fetched(self, choice: Choice) -> Path:
         with self._lock:
@@ -122,65 +134,89 @@ class Fetcher:
         return InputError("hub_too_late", limit=self.deadline_s)
 
 
-class Slot:
-    """The model of one role.
+class Slot(Generic[Model]):
+    """The model of one role. Thread-safe: a model is loaded once, however many threads ask.
 
-    ``choices``: what may serve it, best first. ``load``: makes the model of a choice whose ``path`` is there, or raises. Safe to use from many threads; a model is loaded once however many ask.
+    Parameters
+    ----------
+    role : str
+        One of ``emotion.serving.weights.ROLES``.
+    choices : sequence of Choice
+        What may serve the role, best first; at least one. The first that needs no network is the fallback.
+    load : callable
+        From a choice whose files are here to its model; raises where that cannot serve.
+    fetch : callable
+        From a choice of the Hub to the folder of its files, as ``Fetcher``.
     """
 
-    def __init__(self, role: str, choices: Sequence[Choice], load: Callable[[Choice], Any], fetch: Callable[[Choice], Path]):
+    def __init__(self, role: str, choices: Sequence[Choice], load: Callable[[Choice], Model], fetch: Callable[[Choice], Path]):
         self.role, self.choices = role, tuple(choices)
-        self._spare_choice = next((choice for choice in choices if choice.source in OFFLINE), None)
+        self._fallback_choice = next((choice for choice in choices if choice.source in OFFLINE), None)
         self.load, self._fetch = load, fetch
         self._settling, self._loading = threading.Lock(), threading.Lock()
         self._warming = False
-        self._serving: Serving | None = None
-        self._spare: Serving | None = None
+        self._serving: Serving[Model] | None = None
+        self._fallback: Serving[Model] | None = None
         self._fetching: Choice | None = None
         self._settled, self._status = False, Status(State.WAITING)
 
     @property
     def status(self) -> Status:
+        """How the role stands at this moment; of a download, how far it is."""
         fetching = self._fetching
         return self._status if fetching is None else Status(State.DOWNLOADING, hub.share_fetched(fetching))
 
-    def now(self) -> Serving | None:
+    def now(self) -> Serving[Model] | None:
         """What serves at this moment, None while nothing is loaded."""
         return self._serving
 
     def expected(self) -> Choice:
-        """The choice that serves; while nothing is loaded, the one that needs no network, else the best."""
+        """The choice that serves; while nothing is loaded, the fallback's, else the best."""
         serving = self._serving
-        return serving.choice if serving else self._spare_choice or self.choices[0]
+        return serving.choice if serving else self._fallback_choice or self.choices[0]
 
-    def get(self) -> Serving:
-        """What serves now; where nothing does, the best that can be had, loaded first. Raises what kept the last from loading."""
+    def get(self) -> Serving[Model]:
+        """What serves now; where nothing does, the best that can be had, loaded first.
+
+        Returns
+        -------
+        Serving
+
+        Raises
+        ------
+        InputError
+            Where no choice can serve, with the reason of each.
+        """
         if self._serving is None and self._warming:
-            self._serve_spare()
+            self._serve_fallback()
         if self._serving is None:
             self.settle()
         if self._serving is None:
             raise InputError("no_model", role=self.role, why=self._status.reason)
         return self._serving
 
-    def spare(self) -> Serving | None:
-        """The model that needs no network, where there is one: for when a remote one does not answer."""
-        if self._spare_choice is None:
-            return None
+    def fallback(self) -> Serving[Model] | None:
+        """The best model that needs no network, loaded, for when a remote one does not answer; None where there is none.
+
+        Raises what its loading raises.
+        """
+        return None if self._fallback_choice is None else self._loaded_fallback(self._fallback_choice)
+
+    def _loaded_fallback(self, choice: Choice) -> Serving[Model]:
         with self._loading:
-            if self._spare is None:
-                self._spare = Serving(self._spare_choice, self.load(self._spare_choice))
-            return self._spare
+            if self._fallback is None:
+                self._fallback = Serving(choice, self.load(choice))
+            return self._fallback
 
     def warm(self) -> None:
-        """Load the model that needs no network, so that requests are answered, then go for the best. Never raises."""
-        if self._spare_choice not in (None, self.choices[0]):
+        """Load the fallback, so that requests are answered, then the best model that can be had. Never raises."""
+        if self._fallback_choice not in (None, self.choices[0]):
             self._status, self._warming = Status(State.LOADING), True
-            self._serve_spare()
+            self._serve_fallback()
         self.settle()
 
     def settle(self) -> None:
-        """Have the best model serve that can be had. Never raises; ``status`` says what came of it."""
+        """Load the best model that can be had, and let it serve. Never raises; ``status`` says what came of it."""
         with self._settling:
             if self._settled:
                 return
@@ -188,10 +224,10 @@ class Slot:
             refused: list[Message] = []
             for choice in self.choices:
                 try:
-                    serving = self._had(choice)
+                    serving = self._loaded(choice)
                 except Exception as e:
-                    known = isinstance(e, InputError)
-                    refused.append(e.message if known else not_loadable(choice, type(e).__name__))
+                    known = e.message if isinstance(e, InputError) else None
+                    refused.append(known or not_loadable(choice, type(e).__name__))
                     log.warning("%s: %s is left out: %s", self.role, choice.name, e, exc_info=None if known else e)
                     continue
                 with self._loading:
@@ -204,22 +240,23 @@ class Slot:
                 self._status = Status(State.FAILED, reason=tuple(refused))
                 log.error("%s: no model", self.role)
             if self._serving is not None and self._serving.choice.source != "remote":
-                self._spare = None  # another serves: let its memory go
+                self._fallback = None  # only a remote model needs one: let its memory go
             self._settled = self._serving is not None
 
-    def _serve_spare(self) -> None:
+    def _serve_fallback(self) -> None:
         try:
-            spare = self.spare()
+            fallback = self.fallback()
         except Exception:
-            log.exception("%s: %s did not load", self.role, self._spare_choice.name)
+            log.exception("%s: the model that needs no network did not load", self.role)
             return
         with self._loading:
-            self._serving = self._serving or spare
+            self._serving = self._serving or fallback
 
-    def _had(self, choice: Choice) -> Serving:
-        if choice is self._spare_choice:
+    def _loaded(self, choice: Choice) -> Serving[Model]:
+        """A choice's model, its files fetched first where they come from the Hub."""
+        if choice is self._fallback_choice:
             self._status = Status(State.LOADING)
-            return self.spare()
+            return self._loaded_fallback(choice)
         if choice.source == "hub":
             self._fetching = choice
             try:
@@ -229,6 +266,31 @@ class Slot:
         self._status = Status(State.LOADING)
         with self._loading:
             return Serving(choice, self.load(choice))
+
+
+class Slots(dict[str, Slot[Any]]):
+    """The slots by their roles."""
+
+    @property
+    def text(self) -> Slot[TextModel]:
+        return self["text"]
+
+    @property
+    def speech(self) -> Slot[SpeechModel]:
+        return self["speech"]
+
+    @property
+    def face(self) -> Slot[FaceModel]:
+        return self["face"]
+
+    @property
+    def detector(self) -> Slot[Detector]:
+        return self["detector"]
+
+    @property
+    def transcript(self) -> Slot[str | None]:
+        """Its model is the engine that workers build, as ``emotion.serving.transcription`` names it."""
+        return self["transcript"]
 
 
 def not_loadable(choice: Choice, reason: object) -> Message:

@@ -40,14 +40,26 @@ def file_in_use(file: str | Path | None = None) -> Path:
 
 
 def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
-    """The choices for each role, best first, of a file (default: ``file_in_use``), after any on trial.
+    """The choices for each role, best first.
 
-    A role that the file does not name has the choices of the project's own file.
+    Parameters
+    ----------
+    file : str or Path, optional
+        A weights file; default: ``file_in_use``. A role that it does not name has the choices of the project's own file.
 
-    A Hub repository in EMOTION_TEXT_MODEL, EMOTION_SPEECH_MODEL or EMOTION_FACE_MODEL, "owner/name" or "owner/name@revision", is
-    tried before those of the file. Raises InputError naming the line when the file is not valid.
+    Returns
+    -------
+    dict
+        A tuple of choices for each of ROLES. A Hub repository in EMOTION_TEXT_MODEL, EMOTION_SPEECH_MODEL or EMOTION_FACE_MODEL,
+        "owner/name" or "owner/name@revision", comes before those of the file.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or is not valid, with the line.
     """
     from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml.comments import CommentedMap
 
     file = file_in_use(file)
     try:
@@ -58,7 +70,7 @@ def read(file: str | Path | None = None) -> dict[str, tuple[Choice, ...]]:
         raise InputError("weights_file_unreadable", file=file, reason=e.strerror) from e
     except (YAMLError, UnicodeDecodeError) as e:
         raise InputError("weights_not_yaml", file=file, reason=" ".join(str(e).split())) from e
-    if not isinstance(content, dict):
+    if not isinstance(content, CommentedMap):
         raise InputError("weights_not_mapping", file=file, known=ROLES)
     for role in content:
         if role not in (*ROLES, "fusion"):
@@ -96,17 +108,23 @@ def default_weights() -> dict[str, float]:
     """The fitted fusion weight of each modality's first model that needs no network, else of its first."""
     choices = read()
     first = {role: next((c for c in choices[role] if c.source in OFFLINE), choices[role][0]) for role in MODALITIES}
-    return {role: fusion_weight(choice, choices[role]) for role, choice in first.items()}
+    return {role: fusion_weight(role, choice, choices[role]) for role, choice in first.items()}
 
 
-def fusion_weight(choice: Choice, others: Sequence[Choice]) -> float:
-    """The choice's own weight; where it has none, that of the bundled model among all ``others`` of its role; else an equal part.
+def fusion_weight(role: str, choice: Choice, others: Sequence[Choice]) -> float:
+    """The weight of a modality's model in the fusion.
 
-    A weight belongs to the model that it was fitted for: one that borrows another's is shown as not calibrated.
+    It is the choice's own. Where it has none, it is that of the bundled model among all ``others`` of its role, or of the
+    project's own file. A weight belongs to the model that it was fitted for: one that borrows another's is shown as not
+    calibrated.
     """
-    bundled_ones = (other for other in others if other.source == "bundled")
-    known = [c.fusion_weight for c in (choice, *bundled_ones) if c.fusion_weight is not None]
-    return known[0] if known else 1 / len(MODALITIES)
+    bundled_ones = (other for other in (*others, _bundled_here(role)) if other.source == "bundled")
+    return next(c.fusion_weight for c in (choice, *bundled_ones) if c.fusion_weight is not None)
+
+
+@functools.cache
+def _bundled_here(role: str) -> Choice:
+    return bundled(role, DEFAULT_FILE)
 
 
 def _on_trial(role: str) -> tuple[Choice, ...]:
@@ -126,8 +144,10 @@ def _on_trial(role: str) -> tuple[Choice, ...]:
 
 
 def _choices(file: Path, content: Any, role: str) -> tuple[Choice, ...]:
+    from ruamel.yaml.comments import CommentedSeq
+
     entries = content.get(role)
-    if not isinstance(entries, list) or not entries:
+    if not isinstance(entries, CommentedSeq) or not entries:
         line = content.lc.key(role)[0] + 1 if role in content else 1
         raise InputError("weights_line", file=file, line=line, why=Message("entry_role", {"role": role}))
     return tuple(_Entry(file, role, entry, entries.lc.item(i)[0] + 1).choice() for i, entry in enumerate(entries))

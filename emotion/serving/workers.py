@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, TypeVar
 
 from loky.backend import get_context
 from pebble import ProcessFuture, ProcessPool
@@ -25,9 +25,10 @@ from emotion.messages import InputError
 from emotion.serving.shared_memory import Place, SharedMemory, dumps
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-# A fresh interpreter that leaves the caller's ``__main__`` alone. multiprocessing's own would run it a second time, to unpickle functions
-# of it: the app with all that it imports, and a script without a main guard would start workers that start workers.
+# A fresh interpreter that leaves the caller's ``__main__`` alone. multiprocessing's own would run it a second time, to unpickle
+# functions of it: the app with all that it imports, and a script without a main guard would start workers that start workers.
 _CONTEXT = get_context("loky")
 # Workers are given the first end of a pipe. The second is this process's alone, so that they see it close when this process ends.
 _PARENT, _ALIVE = _CONTEXT.Pipe(duplex=False)
@@ -35,7 +36,7 @@ _PARENT, _ALIVE = _CONTEXT.Pipe(duplex=False)
 MAX_WORKERS = 2  # sound and frames of one video, or the recordings of two visitors; more would only share the same few cores
 MAX_TASKS = 500  # a worker is then replaced, which bounds what leaks in libraries written in C can add up to
 QUEUE_S = 60.0  # a task's longest wait for a free worker, on top of its own limit; a worker itself starts in about a second
-SPARE_S = 2.0  # so long after a task's limit a worker ends itself, where nobody has ended it
+GRACE_S = 2.0  # after a task's limit: a worker that was not ended by then ends itself
 OOM_SCORE = "500"  # of 1000: where memory runs out, Linux ends a worker before the app
 
 
@@ -44,49 +45,72 @@ class WorkerError(RuntimeError):
 
 
 class Workers:
-    """Runs functions in ``max_workers`` processes, started when first needed.
+    """Runs functions in processes, which start when they are first needed. Thread-safe.
 
     Functions and arguments are pickled, so a function must be a module's own. Workers import that module and leave the caller's
-    ``__main__`` alone: scripts without a main guard, ``python -c``, notebooks and the app work alike.
+    ``__main__`` alone: scripts without a main guard, ``python -c``, notebooks and the app work alike. Also a context manager,
+    which closes the pool at its end.
 
-    Thread-safe. Also a context manager, which closes the pool at its end.
+    Parameters
+    ----------
+    max_workers : int
+        How many processes.
+    max_tasks : int
+        After so many tasks a process is replaced.
     """
 
     def __init__(self, max_workers: int = MAX_WORKERS, max_tasks: int = MAX_TASKS):
         self._max_workers, self._max_tasks = max_workers, max_tasks
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
-        self._outcomes: weakref.WeakSet[_Outcome] = weakref.WeakSet()  # unfinished ones live through their timers
+        self._outcomes: weakref.WeakSet[_Outcome[Any]] = weakref.WeakSet()  # unfinished ones live through their timers
         self._warmers: tuple[Callable[[], Any], ...] = ()
         self._closed = False
         _instances.add(self)
 
-    def submit(self, function: Callable[..., Any], *args: Any, timeout: float) -> Future:
-        """Runs ``function(*args)`` in a worker, at most ``timeout`` seconds from when it begins.
+    def submit(self, function: Callable[..., T], *args: Any, timeout: float) -> Future[T]:
+        """Runs ``function(*args)`` in a worker.
 
-        That includes the import of the function's module, unless ``warm`` had it imported.
+        Parameters
+        ----------
+        function : callable
+            Of a module; it and ``args`` can be pickled.
+        timeout : float
+            Seconds that it may take, which include the import of its module, unless ``warm`` had it imported. A worker that
+            takes longer is killed.
 
-        The future's ``result()`` is what the function returns, or raises what it raises (``InputError``, say, with the worker's
-        traceback as a note). It raises ``TimeoutError`` where the limit is passed, the worker being killed, or where there is no
-        result ``timeout + QUEUE_S`` seconds after the call, all workers being busy; ``WorkerError`` where the worker died or its
-        answer cannot be pickled. ``cancel()`` works until the end: it kills the worker.
+        Returns
+        -------
+        Future
+            Its ``result()`` is what the function returns, or raises what it raises, with the worker's traceback as a note. It
+            raises ``TimeoutError`` past the limit, or without a result ``timeout + QUEUE_S`` seconds after the call because all
+            workers are busy. It raises ``WorkerError`` where the worker died or its answer cannot be pickled. ``cancel()`` works
+            until the end: it kills the worker.
 
-        Raises ``ValueError`` for a function of ``__main__``, what ``pickle`` raises, and ``RuntimeError`` after ``close()``.
+        Raises
+        ------
+        ValueError
+            For a function of ``__main__``.
+        RuntimeError
+            After ``close()``.
+        Exception
+            What ``pickle`` raises.
         """
         if getattr(function, "__module__", None) == "__main__":
             raise ValueError(f"{function} is part of __main__, which workers do not import: it must be in a module.")
         task = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
         with self._lock:
             pool, memory = self._running_pool(), SharedMemory()
-            outcome = _Outcome(pool, pool.schedule(_run, (task, timeout, memory.place), timeout=timeout), timeout, memory)
+            outcome = _Outcome[T](pool, pool.schedule(_run, (task, timeout, memory.place), timeout=timeout), timeout, memory)
             self._outcomes.add(outcome)
         return outcome
 
     def warm(self, *functions: Callable[[], Any]) -> None:
-        """Starts the workers in the background; each calls ``functions``, without arguments, before its first task.
+        """Starts the workers in the background. To be called before the first ``submit``.
 
-        For slow imports and models, so that no visitor waits for them; outside any task's time limit. Workers that replace others
-        are warmed too. To be called before the first ``submit``. A function that raises is logged and does no harm.
+        Before its first task each worker, also one that replaces another, calls ``functions`` without arguments. They are for
+        slow imports and models, so that no visitor waits for them, and count toward no task's time limit. One that raises is
+        logged and does no harm.
         """
         with self._lock:
             self._warmers = functions
@@ -107,7 +131,7 @@ class Workers:
         self.close()
 
     def _running_pool(self) -> ProcessPool:
-        """The pool, or a new one where it is broken: pebble gives up, for one, when a worker dies that has nothing to do."""
+        """The pool, or a new one where it is broken: pebble gives up, for example, when an idle worker dies."""
         if self._closed:
             raise RuntimeError("The workers are closed.")
         if self._pool is not None and not self._pool.active:
@@ -129,8 +153,8 @@ class Workers:
         pool.join()
 
 
-class _Outcome(Future):
-    """The caller's end of a task: settled once, by the worker's answer, the worker's end, the time limit or the pool's."""
+class _Outcome(Future[T]):
+    """The caller's end of a task. It is settled once: by the worker's answer or death, a time limit, or the end of the pool."""
 
     def __init__(self, pool: ProcessPool, task: ProcessFuture, timeout: float, memory: SharedMemory):
         super().__init__()
@@ -159,13 +183,13 @@ class _Outcome(Future):
         else:
             self.set_exception(error)
 
-    def _done(self, task: ProcessFuture) -> None:
+    def _done(self, task: Future[Any]) -> None:
         try:
             self._settle(task)
         finally:
             self._memory.close()
 
-    def _settle(self, task: ProcessFuture) -> None:
+    def _settle(self, task: Future[Any]) -> None:
         if task.cancelled():
             return self.finish(error=WorkerError("The task was stopped."))
         error = task.exception()
@@ -192,13 +216,13 @@ class _Outcome(Future):
 
 def _prepare(warmers: bytes, parent: Connection) -> None:
     """Called in each new worker before its first task. ``parent``: a pipe that closes when the parent ends."""
-    # pebble's handler would wait for C code to come back to Python before the worker ends; the default ends it at once.
+    # pebble's handler would wait until C code returns to Python; the default ends the worker at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(OOM_SCORE)
     os.environ["OMP_NUM_THREADS"] = "1"  # several workers share the machine with the networks
-    import cv2  # here: whoever only hands in tasks need not load it
+    import cv2  # here: the caller, which only submits tasks, need not load it
 
     cv2.setNumThreads(1)
     for function in pickle.loads(warmers):
@@ -210,23 +234,26 @@ def _prepare(warmers: bytes, parent: Connection) -> None:
 
 
 def _die_with(parent: Connection) -> None:
-    """An idle worker sees pebble's pipe of a dead parent close; a busy one would stay for as long as its task takes, or for ever."""
+    """Ends a worker with its parent. pebble ends an idle one; a busy one would stay as long as its task takes, or for ever."""
     wait([parent])
     os._exit(1)
 
 
 def _end_after(seconds: float) -> None:
-    """Has the system end this process then; 0: never. Nothing else would where the parent is dead and C code keeps Python's lock."""
+    """Has the system end this process after so long; 0: never.
+
+    Nothing else would, where the parent is dead and C code keeps Python's lock.
+    """
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _run(task: bytes, timeout: float, place: Place | None) -> tuple[bytes, tuple[int, ...]]:
-    """Runs a pickled (function, arguments); returns a (result, error) as ``shared_memory.dumps`` does.
+    """Runs a pickled (function, arguments) and returns its (result, error), pickled by ``shared_memory.dumps``.
 
-    Pickled here and not by pebble, whose pool breaks on what cannot be unpickled.
+    It is not pebble that pickles them: its pool breaks on what cannot be unpickled.
     """
-    _end_after(timeout + SPARE_S)
+    _end_after(timeout + GRACE_S)
     try:
         function, args = pickle.loads(task)
         result = function(*args)
@@ -241,7 +268,7 @@ def _run(task: bytes, timeout: float, place: Place | None) -> tuple[bytes, tuple
 
 
 def _pickled_error(error: BaseException) -> bytes:
-    """A pickled (None, error): a ``WorkerError`` in place of what cannot be pickled or would end the caller, as sys.exit()."""
+    """A pickled (None, error). In place of an error that cannot be pickled, or that would end the caller, a ``WorkerError``."""
     error.add_note(f"In the worker:\n{traceback.format_exc()}")
     with contextlib.suppress(Exception):
         answer = pickle.dumps((None, error))

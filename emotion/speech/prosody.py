@@ -131,8 +131,8 @@ def yin(framed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ----------
     de Cheveigné & Kawahara 2002, "YIN, a fundamental frequency estimator for speech and music".
     """
-    parts = [_yin(part.astype(np.float64)) for part in _chunks(framed)]
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    f0, aperiodicity = zip(*(_yin(part.astype(np.float64)) for part in _chunks(framed)), strict=True)
+    return np.concatenate(f0), np.concatenate(aperiodicity)
 
 
 def _chunks(framed: np.ndarray) -> list[np.ndarray]:
@@ -163,13 +163,15 @@ def _yin(framed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _smooth(f0: np.ndarray) -> np.ndarray:
     """Median over 5 frames: takes out single octave jumps."""
-    return np.median(np.lib.stride_tricks.sliding_window_view(np.pad(f0, 2, mode="edge"), 5), axis=1)
+    median: np.ndarray = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(f0, 2, mode="edge"), 5), axis=1)
+    return median
 
 
 def _steady(voiced: np.ndarray) -> np.ndarray:
     """Without voiced segments under 3 frames (60 ms): no vowel is that short, but chance periods of noise are."""
-    neighbours = np.lib.stride_tricks.sliding_window_view(np.pad(voiced, 2), 3).all(axis=1)  # every run of 3, by its start - 2
-    return voiced & (neighbours[:-2] | neighbours[1:-1] | neighbours[2:])
+    runs = np.all(np.lib.stride_tricks.sliding_window_view(np.pad(voiced, 2), 3), axis=1)  # every run of 3, by its start - 2
+    kept: np.ndarray = voiced & (runs[:-2] | runs[1:-1] | runs[2:])
+    return kept
 
 
 def _position(value: float, span: tuple[float, float]) -> float:

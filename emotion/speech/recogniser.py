@@ -151,7 +151,7 @@ def zero_crossings(samples: np.ndarray) -> Tensor:
 def _cosines() -> Tensor:
     """The orthonormal DCT-II that turns 64 log-mel bands into 20 MFCC."""
     k, n = torch.arange(N_MFCC)[:, None], torch.arange(N_MELS)[None, :]
-    basis = torch.cos(torch.pi * k * (2 * n + 1) / (2 * N_MELS)) * (2.0 / N_MELS) ** 0.5
+    basis: Tensor = torch.cos(torch.pi * k * (2 * n + 1) / (2 * N_MELS)) * (2.0 / N_MELS) ** 0.5
     basis[0] /= 2.0**0.5
     return basis
 
@@ -181,6 +181,9 @@ class SpectralNetwork(Attending):
     one-dimensional ones. Four attention heads then weigh the moments of the utterance, mean and standard deviation of each
     channel being kept. About 0.1 G multiply-adds for 4 s.
     """
+
+    mean: Tensor  # of each feature, and below what it is divided by
+    scale: Tensor
 
     def __init__(self, width: int = 24, dropout: float = 0.3, heads: int = 4):
         super().__init__()
@@ -230,6 +233,7 @@ class EncodedNetwork(Attending):
 
     def __init__(self, width: int = 128, dropout: float = 0.3, heads: int = 4, states: int = STATES, classes: int = len(LABELS)):
         super().__init__()
+        self.classes = classes
         self.states = nn.Sequential(
             nn.BatchNorm1d(states),
             nn.Dropout(0.2),
@@ -280,15 +284,21 @@ class SpeechNetwork(nn.Module):
         self.encoder = SpeakerEncoder()
         self.encoded = nn.ModuleList(EncodedNetwork() for _ in range(encoded))
 
+    @property
+    def members(self) -> list[EncodedNetwork]:
+        """Those over the encoder's states."""
+        return [member for member in self.encoded if isinstance(member, EncodedNetwork)]
+
     def forward(self, x: Tensor, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        answers = [self.spectral.attended(x, lengths), *(member.attended(states, lengths) for member in self.encoded)]
-        logits, weights = zip(*answers, strict=True)
+        encoded = (member.attended(states, lengths) for member in self.members)
+        logits, weights = zip(self.spectral.attended(x, lengths), *encoded, strict=True)
         return torch.stack(logits).mean(dim=0), torch.stack(weights).mean(dim=(0, 2))
 
 
 def attention(layer: nn.Module, states: Tensor, inside: Tensor) -> Tensor:
     """How much each head looks at each moment of states (n, c, t), (n, heads, t): 0 where ``inside`` (n, t) is not."""
-    return layer(states).float().masked_fill(~inside[:, None], float("-inf")).softmax(dim=2)
+    scores: Tensor = layer(states).float()
+    return scores.masked_fill(~inside[:, None], float("-inf")).softmax(dim=2)
 
 
 def pooled(states: Tensor, weights: Tensor) -> Tensor:
@@ -315,7 +325,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         active = self.activate(x)
-        return (x if self.around is None else self.around(active)) + self.convolve(active)
+        result: Tensor = (x if self.around is None else self.around(active)) + self.convolve(active)
+        return result
 
 
 class SpeechRecogniser(SpeechReader):
@@ -325,10 +336,11 @@ class SpeechRecogniser(SpeechReader):
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
-        state = tensors(choice.path)
+        folder = choice.local
+        state = tensors(folder)
         self.banks = {name: state.pop(f"banks.{name}") for name in ("mel", "chroma", "encoder")}
-        self.network = SpeechNetwork(**config(choice.path)["network"])
-        fill(self.network, state, choice.path)
+        self.network = SpeechNetwork(**config(folder)["network"])
+        fill(self.network, state, folder)
         self.network.eval()
 
     @torch.inference_mode()
@@ -358,4 +370,5 @@ def _along(looks: np.ndarray, starts: list[int], frames: int) -> np.ndarray:
     step = _step(frames)
     at = (np.array(starts)[:, None] + np.arange(looks.shape[1]) * STRIDE) // step
     total = np.bincount(np.minimum(at, (frames - 1) // step).ravel(), looks.ravel(), minlength=(frames - 1) // step + 1)
-    return (total / total.sum()).astype(np.float32)
+    shares: np.ndarray = total / total.sum()
+    return shares.astype(np.float32)

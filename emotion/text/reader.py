@@ -20,7 +20,7 @@ class TextReader(Recogniser):
         return 1.0
 
     def words(self, text: str, label: int) -> tuple[tuple[str, float], ...]:
-        """How much each word adds to the probability of a label, -1 to 1; empty where it cannot be told."""
+        """How much each word adds to the probability of a label, -1 to 1; empty where that is unknown."""
         return ()
 
     def read(
@@ -37,7 +37,7 @@ class TextReader(Recogniser):
         segments : sequence of Segment
             Those of the transcript, which become the reading's windows.
         explained : bool
-            Whether it is told how the words count, which takes ten times as long as the rest.
+            Whether to weigh each word, which takes ten times as long as the rest.
 
         Returns
         -------

@@ -18,7 +18,7 @@ MAX_TOKENS = 128  # an utterance; of longer texts every segment of 128 tokens is
 EMOTIONS = len(GOEMOTIONS)
 EMOTION_GROUPS = [[i for i, of in GOEMOTIONS_TO_LABEL.items() if of == label] for label in range(len(LABELS))]
 BATCH = 32
-MAX_WORDS = 60  # of which is told how they count
+MAX_WORDS = 60  # that are weighed
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
 
@@ -89,7 +89,7 @@ class TextRecogniser(TextReader):
 
     def __init__(self, choice: Choice):
         super().__init__(choice)
-        folder, settings = choice.path, config(choice.path)
+        folder, settings = choice.local, config(choice.local)
         self.thresholds = np.array(settings["thresholds"])
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.network = TextNetwork(**settings["network"])

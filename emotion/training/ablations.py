@@ -20,7 +20,7 @@ from emotion.fusion import calibrate
 from emotion.labels import LABELS, VALENCE
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.speech.recogniser import ENCODER_MELS, STATES, STRIDE, EncodedNetwork
-from emotion.text.recogniser import TextRecogniser
+from emotion.text.recogniser import TextNetwork, TextRecogniser
 from emotion.training import datasets, evaluation, export, metrics, speech, text, training_loop
 from emotion.training.datasets import Example
 from emotion.training.experiments import of_states, run
@@ -101,7 +101,7 @@ def functionals(states: list[list[Tensor]]) -> np.ndarray:
 def calm_apart(examples: list[Example], labels: np.ndarray) -> np.ndarray:
     """The labels (n,), but one more than all of them for RAVDESS's calm clips."""
     clips = [datasets.ravdess_clip(e.id) for e in examples]
-    return np.where([bool(clip) and clip["emotion"] == CALM for clip in clips], len(LABELS), labels)
+    return np.where([clip is not None and clip["emotion"] == CALM for clip in clips], len(LABELS), labels)
 
 
 def merged(logits: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ def text_ablations() -> list[dict[str, Any]]:
     ]
 
 
-def mean_weights(networks: list[nn.Module]) -> nn.Module:
+def mean_weights(networks: list[TextNetwork]) -> TextNetwork:
     """One network of the mean weights of several that began alike ("model soup", Wortsman et al. 2022)."""
     mean, states = copy.deepcopy(networks[0]), [network.state_dict() for network in networks]
     mean.load_state_dict({name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]})
@@ -163,7 +163,7 @@ def best_offsets(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Offsets (7,) to logits (n, 7) for the macro-F1: one label after the other is searched over OFFSETS, until none gains."""
 
     def macro_f1(offsets: np.ndarray) -> float:
-        return metrics.report(logits + offsets, truth)["macro_f1"]
+        return float(metrics.report(logits + offsets, truth)["macro_f1"])
 
     best, before = np.zeros(len(LABELS)), -1.0
     while macro_f1(best) > before:
@@ -184,8 +184,7 @@ def calibration_ablations() -> list[dict[str, Any]]:
     sets = sorted({text.set_of(e) for e in held})
     parts = {f"{name}, held out": [e for e in held if text.set_of(e) == name] for name in sets}
     parts |= {f"{name}, dev": datasets.load("text", name, folder, "dev") for name in ("goemotions", "meld")}
-    choice = bundled("text", DEFAULT_FILE)
-    model = TextRecogniser(choice)
+    model = TextRecogniser(bundled("text", DEFAULT_FILE))
     logits = {name: model.logits([e.item for e in part]) for name, part in parts.items()}
     truth = {name: np.array([e.label for e in part]) for name, part in parts.items()}
     fitted_on = [name for name in parts if name.endswith("held out")]
@@ -193,7 +192,7 @@ def calibration_ablations() -> list[dict[str, Any]]:
     return [
         {"temperature": f"{temperature:.3f}, {rule}"}
         | {name: f"{metrics.calibration_error(calibrate(logits[name], temperature), truth[name]):.3f}" for name in parts}
-        for rule, temperature in (("of all sets (shipped)", choice.temperature), ("of all rows together", together))
+        for rule, temperature in (("of all sets (shipped)", model.temperature), ("of all rows together", together))
     ]
 
 
@@ -235,16 +234,16 @@ def _figures(logits: np.ndarray, first: np.ndarray | None, examples: list[Exampl
     """
     labels, groups = np.array([e.label for e in examples]), [e.group for e in examples]
 
-    def gained(rows: np.ndarray, figure: str) -> float:
-        return metrics.report(logits[rows], labels[rows])[figure] - metrics.report(first[rows], labels[rows])[figure]
-
     def cell(figure: str) -> str:
         if first is None:
             return export.cell(figure, logits, labels, groups)
-        bounds = metrics.interval(lambda rows: gained(rows, figure), groups)
-        return (
-            f"{metrics.report(logits, labels)[figure]:.3f}, {export.difference(gained(np.arange(len(labels)), figure), bounds)}"
-        )
+
+        def gained(rows: np.ndarray) -> float:
+            ours, theirs = (metrics.report(some[rows], labels[rows])[figure] for some in (logits, first))
+            return float(ours - theirs)
+
+        difference = export.difference(gained(np.arange(len(labels))), metrics.interval(gained, groups))
+        return f"{metrics.report(logits, labels)[figure]:.3f}, {difference}"
 
     return {column: cell(figure) for column, figure in columns.items()}
 

@@ -27,7 +27,8 @@ def reverberation(white: np.ndarray, seconds: float, direct_db: float) -> np.nda
 
 def band_limited(samples: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
     """Samples (n,) through a line or a loudspeaker that passes ``low_hz`` to ``high_hz`` (Butterworth)."""
-    return sosfilt(butter(ORDER, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos"), samples)
+    passed: np.ndarray = sosfilt(butter(ORDER, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos"), samples)
+    return passed
 
 
 def coloured(white: np.ndarray, slope: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Generic, Literal, TypeVar, overload
 
 import cv2
 import numpy as np
@@ -25,16 +26,19 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 PARTS = ("train", "dev", "validation", "test")
 
 
+Item = TypeVar("Item", str, np.ndarray)
+
+
 @dataclass(frozen=True, eq=False)
-class Example:
+class Example(Generic[Item]):
     """``item``: a text, samples (n,) at 16 kHz, or a uint8 image; ``label`` an index into LABELS, -1 where there is none.
 
-    ``valence`` is a rating from 1 to 5, by people or by what an emotion without a counterpart means, where the set has one; ``emotions``
-    the indices into GOEMOTIONS of all that a row was given; ``labels`` those into LABELS where a row was given several.
+    ``valence``: where the set has one, a rating from 1 to 5, by people or by what an emotion without a counterpart means.
+    ``emotions``: indices into GOEMOTIONS of all that a row was given. ``labels``: those into LABELS where it was given several.
     """
 
     id: str
-    item: str | np.ndarray
+    item: Item
     label: int
     group: str
     valence: float | None = None
@@ -67,6 +71,20 @@ class Source:
             return (self.path if self.path.is_file() else self.path / name).read_bytes()
         except (KeyError, OSError) as e:
             raise InputError("dataset_without_file", path=self.path, file=name) from e
+
+
+@overload
+def load(modality: Literal["text"], dataset: str, path: str | Path, split: str | None = None) -> list[Example[str]]: ...
+
+
+@overload
+def load(
+    modality: Literal["speech", "face"], dataset: str, path: str | Path, split: str | None = None
+) -> list[Example[np.ndarray]]: ...
+
+
+@overload
+def load(modality: str, dataset: str, path: str | Path, split: str | None = None) -> list[Example]: ...
 
 
 def load(modality: str, dataset: str, path: str | Path, split: str | None = None) -> list[Example]:
@@ -141,7 +159,7 @@ def _fer2013(source: Source, split: str | None) -> Iterator[Example]:
 
 
 def _ferplus(source: Source, split: str | None) -> Iterator[Example]:
-    """FER2013 in its official pixels, with the set's own label; faces that could not be paired with one have none and are left out."""
+    """FER2013 in its official pixels, with the set's own label. Faces that could not be paired with one are left out."""
     for row in csv.DictReader(io.StringIO(source.read("labels.csv").decode("utf-8"))):
         label = to_label(row["fer2013"])
         if label and _wanted(PurePosixPath(row["file"]).parent.name, split):
@@ -204,7 +222,8 @@ def _emobank(source: Source, split: str | None) -> Iterator[Example]:
                 yield Example(row["id"], row["text"], -1, row["id"], valence=float(row["V"]))
 
 
-# Sets with one table of their own columns: id, text, emotion, label (of the seven, or none), valence, speaker_or_dialogue, source.
+# Sets of one table each, whose columns are: id, text, emotion, label (of the seven, or none), valence, speaker_or_dialogue,
+# source.
 TABLES = ("empathetic", "dailydialog", "emorynlp", "xed", "carer")
 
 
@@ -250,10 +269,12 @@ def _text_files(source: Source, prefix: str, suffix: str, split: str | None, who
 # --- a user's own --------------------------------------------------------------------------------------------------------
 
 
-def _folder(suffixes: Sequence[str], read: Callable[[Source, str], object]) -> Callable[[Source, str | None], Iterator[Example]]:
+def _folder(
+    suffixes: Sequence[str], read: Callable[[Source, str], Item]
+) -> Callable[[Source, str | None], Iterator[Example[Item]]]:
     """One folder per label, any depth above it; a folder ``train`` or the like above the labels is a part."""
 
-    def loader(source: Source, split: str | None) -> Iterator[Example]:
+    def loader(source: Source, split: str | None) -> Iterator[Example[Item]]:
         for name in source.names():
             path = PurePosixPath(name)
             label = to_label(path.parent.name)

@@ -10,7 +10,6 @@ model, which should be right about as often as on the picture that was pasted. S
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import sys
 import time
@@ -25,12 +24,13 @@ import numpy as np
 import emotion
 from emotion.checkpoint import Choice
 from emotion.face.detection import Box, Detector
-from emotion.face.tracking import follow
+from emotion.face.tracking import FaceTrack, follow
 from emotion.messages import InputError
 from emotion.readings import Frame
 from emotion.serving.loaders import load_recogniser
+from emotion.serving.roles import FaceModel
 from emotion.serving.weights import DEFAULT_FILE, read
-from emotion.training import datasets, metrics
+from emotion.training import datasets, export, metrics
 from emotion.training.datasets import Example
 
 WIDTH, HEIGHT = 640, 480  # pixels of a picture
@@ -43,11 +43,11 @@ SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture, uint8 RGB (HEIGHT, WIDTH, 3), and where in it the face of an example was pasted, if one was."""
+    """A picture, uint8 RGB (HEIGHT, WIDTH, 3), and where in it the face of an example was pasted."""
 
     image: np.ndarray
-    box: Box | None = None
-    example: Example | None = None
+    box: Box
+    example: Example[np.ndarray]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,14 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m emotion.training.detection", description=__doc__.splitlines()[0])
-    data = os.environ.get("EMOTION_DATA")
-    parser.add_argument(
-        "path",
-        nargs="?" if data else None,
-        type=Path,
-        default=Path(data) / "ferplus.zip" if data else None,
-        help="FER2013 with its labels.csv, a folder or a zip (default: ferplus.zip in EMOTION_DATA)",
-    )
+    export.add_path(parser, "ferplus.zip", "FER2013 with its labels.csv")
     parser.add_argument(
         "--split", default="validation", choices=("train", "validation"), help="whose faces (default: validation)"
     )
@@ -90,7 +83,7 @@ def run(path: Path, split: str = "validation", yunet: Path | None = None) -> dic
     rng = np.random.default_rng(SEED)
     drawn = [examples[i] for i in rng.permutation(len(examples))[: FACES * len(SIZES)]]
     scenes = list(pasted(drawn, rng))
-    empty = [Scene(background(KINDS[i % len(KINDS)], rng)) for i in range(EMPTY)]
+    empty = [background(KINDS[i % len(KINDS)], rng) for i in range(EMPTY)]
     with contextlib.closing(emotion.load("bundled")) as analyzer:
         return {name: figures(detector, scenes, empty, analyzer.face) for name, detector in _detectors(yunet)}
 
@@ -104,10 +97,12 @@ def _detectors(yunet: Path | None) -> Iterator[tuple[str, Detector]]:
     return ((choice.name, load_recogniser("detector", choice)) for choice in choices)
 
 
-def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[Scene], reader: Any) -> dict[str, Any]:
+def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[np.ndarray], reader: FaceModel) -> dict[str, Any]:
     """Share of the faces found, of each size and together; false faces; milliseconds a picture; accuracy on the faces found."""
     found: dict[int, list[bool]] = {}
-    crops, shown, with_face = [], [], []
+    crops: list[np.ndarray] = []
+    shown: list[Example[np.ndarray]] = []
+    with_face: list[float] = []
     for scene in scenes:
         track, ms = _timed(detector, scene.image)
         with_face.append(ms)
@@ -116,7 +111,7 @@ def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[Scene],
         if hit is not None:
             crops.append(hit.crop)
             shown.append(scene.example)
-    without = [_timed(detector, scene.image) for scene in empty]
+    without = [_timed(detector, image) for image in empty]
     everything = np.concatenate(list(found.values()))
     truth = np.array([example.label for example in shown])
     right = [reader.predict(items).argmax(axis=1) == truth for items in (crops, [example.item for example in shown])]
@@ -138,7 +133,7 @@ def figures(detector: Detector, scenes: Sequence[Scene], empty: Sequence[Scene],
     }
 
 
-def _timed(detector: Detector, image: np.ndarray) -> tuple[Any, float]:
+def _timed(detector: Detector, image: np.ndarray) -> tuple[FaceTrack, float]:
     start = time.perf_counter()
     track = follow([Frame(0.0, image)], detector)
     return track, 1000 * (time.perf_counter() - start)
@@ -152,7 +147,7 @@ def _lies_on(box: Box, face: Box) -> bool:
 # --- pictures ------------------------------------------------------------------------------------------------------------
 
 
-def pasted(examples: Sequence[Example], rng: np.random.Generator) -> Iterator[Scene]:
+def pasted(examples: Sequence[Example[np.ndarray]], rng: np.random.Generator) -> Iterator[Scene]:
     """Each example's face in a picture, in turn of each size and kind, somewhere wholly inside."""
     for number, example in enumerate(examples):
         side = SIZES[number % len(SIZES)]
@@ -181,9 +176,9 @@ def background(kind: str, rng: np.random.Generator) -> np.ndarray:
         ramp = np.cos(angle) * x + np.sin(angle) * y
         ramp = (ramp - ramp.min()) / np.ptp(ramp)
         first, last = rng.uniform(0, 255, (2, 3))
-        return (first + (last - first) * ramp[..., None]).astype(np.uint8)
+        return np.asarray(first + (last - first) * ramp[..., None], np.uint8)
     noise = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH, 3)).astype(np.float32), (0, 0), float(rng.uniform(6, 40)))
-    return np.clip(127 + 50 * noise / noise.std(), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(127 + 50 * noise / noise.std(), 0, 255), np.uint8)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -11,12 +11,17 @@ import emotion
 from emotion.checkpoint import Choice
 from emotion.labels import MODALITIES
 from emotion.messages import InputError
-from emotion.mood import mood
+from emotion.mood import moods
+from emotion.text.recogniser import TextRecogniser
 from emotion.training import datasets, metrics, training_loop
 from emotion.training.datasets import Example
 
 BATCH = 64
 HELD_OUT = "held-out"  # the split that is the tenth which training holds out of a set, by a hash of its groups
+
+
+class Predicts(Protocol):
+    def predict(self, items: Sequence[Any], /) -> np.ndarray: ...
 
 
 def evaluate(
@@ -39,22 +44,27 @@ def evaluate(
         probabilities = _stored(serving.choice, examples)
     else:
         probabilities = predict(serving.model, examples)
-    head = {"dataset": dataset, "split": split, "out_of_fold": out_of_fold, "model": serving.choice.info.to_dict()}
+    head: dict[str, Any] = {
+        "dataset": dataset,
+        "split": split,
+        "out_of_fold": out_of_fold,
+        "model": serving.choice.info.to_dict(),
+    }
     if all(e.valence is not None for e in examples):
-        figure, bounds = rank_correlation(mood(probabilities), examples)
+        figure, bounds = rank_correlation(moods(probabilities), examples)
         return head | {"n": len(examples), "spearman": figure, "intervals": {"spearman": bounds}}
     truth = np.array([e.label for e in examples])
     intervals = metrics.intervals(probabilities, truth, [e.group for e in examples], restrict)
-    if dataset == "goemotions" and hasattr(serving.model, "shows"):
+    if dataset == "goemotions" and isinstance(serving.model, TextRecogniser):
         rows = list(datasets.goemotions_rows(datasets.Source(path), "train" if split == HELD_OUT else split))
         rows = held_out(rows) if split == HELD_OUT else rows
         figure, intervals["macro_f1_multilabel"] = multilabel(serving.model, rows)
         head |= {"n_multilabel": len(rows), "macro_f1_multilabel": figure}
     medians = {}
     for label in np.unique(truth):
-        rows = np.flatnonzero(truth == label)
-        name = emotion.LABELS[label]
-        medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[rows], [examples[i].group for i in rows])
+        of_label = np.flatnonzero(truth == label)
+        name, groups = emotion.LABELS[label], [examples[i].group for i in of_label]
+        medians[name], intervals[f"mood_median_{name}"] = mood_median(probabilities[of_label], groups)
     return head | metrics.report(probabilities, truth, restrict) | {"mood_medians": medians, "intervals": intervals}
 
 
@@ -66,7 +76,7 @@ def held_out(examples: list[Example]) -> list[Example]:
     return held
 
 
-def predict(recogniser: Any, examples: list[Example]) -> np.ndarray:
+def predict(recogniser: Predicts, examples: list[Example]) -> np.ndarray:
     """Probabilities (n, 7) of all examples."""
     parts = [recogniser.predict([e.item for e in examples[i : i + BATCH]]) for i in range(0, len(examples), BATCH)]
     return np.concatenate(parts)
@@ -79,7 +89,7 @@ def rank_correlation(moods: np.ndarray, rated: list[Example]) -> tuple[float, li
     return float(spearmanr(moods, valence).statistic), bounds.tolist()
 
 
-def multilabel(recogniser: Any, rows: list[Example]) -> tuple[float, list[float]]:
+def multilabel(recogniser: TextRecogniser, rows: list[Example]) -> tuple[float, list[float]]:
     """Macro-F1 of the labels that a text recogniser finds in rows of GoEmotions, any number in each, and its interval."""
     shown = np.concatenate([recogniser.shows([e.item for e in rows[i : i + BATCH]]) for i in range(0, len(rows), BATCH)])
     truth = datasets.labels_shown(rows)
@@ -89,8 +99,8 @@ def multilabel(recogniser: Any, rows: list[Example]) -> tuple[float, list[float]
 
 def mood_median(probabilities: np.ndarray, groups: Sequence[str]) -> tuple[float, list[float]]:
     """Median mood of probabilities (n, 7), and its interval; ``groups`` (n,)."""
-    moods = mood(probabilities)
-    return round(float(np.median(moods)), 3), metrics.interval(lambda rows: np.median(moods[rows]), groups).tolist()
+    felt = moods(probabilities)
+    return round(float(np.median(felt)), 3), metrics.interval(lambda rows: np.median(felt[rows]), groups).tolist()
 
 
 def _stored(choice: Choice, examples: list[Example]) -> np.ndarray:

@@ -37,6 +37,9 @@ TIMED_WORDS = 15
 class Standardised(nn.Module):
     """Features (n, t, 107) less their mean and over their scale, zero beyond the lengths (n,)."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(N_FEATURES))
@@ -66,7 +69,8 @@ class Functionals(Standardised):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         x, share = self.prepared(x, lengths)
-        return self.dense(pooled(x.transpose(1, 2), share))
+        logits: Tensor = self.dense(pooled(x.transpose(1, 2), share))
+        return logits
 
 
 class Recurrent(Standardised):
@@ -81,7 +85,8 @@ class Recurrent(Standardised):
         x, share = self.prepared(x, lengths)
         even = x.shape[1] // 2 * 2
         states, _ = self.lstm(x[:, :even].unflatten(1, (-1, 2)).flatten(2))
-        return self.head(pooled(states.transpose(1, 2).float(), 2 * share[:, :, :even:2]))
+        logits: Tensor = self.head(pooled(states.transpose(1, 2).float(), 2 * share[:, :, :even:2]))
+        return logits
 
 
 class Convolutional(SpectralNetwork):
@@ -113,7 +118,8 @@ class Bidirectional(nn.Module):
         self.lstm = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
 
     def forward(self, states: Tensor) -> Tensor:
-        return self.lstm(states.transpose(1, 2))[0].transpose(1, 2)
+        both: Tensor = self.lstm(states.transpose(1, 2))[0]
+        return both.transpose(1, 2)
 
 
 FRAME_NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -156,7 +162,7 @@ def _speech_row(
     name: str, logits: np.ndarray, labels: np.ndarray, folds: np.ndarray, networks: list[nn.Module]
 ) -> dict[str, Any]:
     def uar(rows: np.ndarray) -> float:
-        return metrics.report(logits[rows], labels[rows])["uar"]
+        return float(metrics.report(logits[rows], labels[rows])["uar"])
 
     of_folds = [uar(folds == fold) for fold in range(speech.FOLDS)]
     frames, mel, lengths = (

@@ -1,5 +1,6 @@
 """Writes a trained model: safetensors in half precision, config, card, and its figures into weights.yaml."""
 
+import argparse
 import dataclasses
 import json
 import logging
@@ -78,7 +79,9 @@ class Figures:
     command: str | None = None
 
     @classmethod
-    def of(cls, part: str, model: Any, examples: list[Example], command: str | None, restrict: bool = False) -> "Figures":
+    def of(
+        cls, part: str, model: evaluation.Predicts, examples: list[Example], command: str | None, restrict: bool = False
+    ) -> "Figures":
         """Run a recogniser over examples with labels."""
         return cls.from_probabilities(
             part,
@@ -126,10 +129,9 @@ def draw_reliability(file: Path, figures: Figures) -> None:
     import matplotlib.pyplot as plt
 
     confidence, accuracy, n = (np.array(column) for column in zip(*figures.bins, strict=True))
-    ink, style = "#6b7280", {"svg.hashsalt": "emotion", "svg.fonttype": "none", "font.size": 9}  # readable on white and on black
-    with plt.rc_context(
-        style | {key: ink for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
-    ):
+    ink = "#6b7280"  # readable on white and on black
+    inked: Any = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)
+    with plt.rc_context({"svg.hashsalt": "emotion", "svg.fonttype": "none", "font.size": 9, **inked}):
         figure, axes = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
         axes.plot([0, 1], [0, 1], color=ink, linestyle=":", linewidth=1)
         axes.plot(confidence, accuracy, color="#1f6fbf", linewidth=1)
@@ -140,7 +142,7 @@ def draw_reliability(file: Path, figures: Figures) -> None:
         plt.close(figure)
 
 
-def with_interval(figure: float, bounds: Sequence[float] | None) -> str:
+def with_interval(figure: float, bounds: Sequence[float] | np.ndarray | None) -> str:
     """As cards and tables write a figure of 0 to 1."""
     return f"{figure:.3f}" + (f" ({bounds[0]:.3f}-{bounds[1]:.3f})" if bounds is not None else "")
 
@@ -151,7 +153,7 @@ def cell(figure: str, probabilities: np.ndarray, truth: np.ndarray, groups: Sequ
     return with_interval(metrics.report(probabilities, truth, restrict)[figure], bounds[figure])
 
 
-def difference(figure: float, bounds: Sequence[float]) -> str:
+def difference(figure: float, bounds: Sequence[float] | np.ndarray) -> str:
     """As tables write by how much a figure differs from another one."""
     return f"{figure:+z.3f} ({bounds[0]:+z.3f} to {bounds[1]:+z.3f})"
 
@@ -238,3 +240,15 @@ def data_file(name: str) -> Path:
         if candidate.exists():
             return candidate
     raise InputError("dataset_not_in_folder", dataset=name, folder=root)
+
+
+def add_path(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+    """The argument ``path`` of a command over one data set: by default the file ``name`` in EMOTION_DATA, where that is set."""
+    data = os.environ.get("EMOTION_DATA")
+    parser.add_argument(
+        "path",
+        nargs="?" if data else None,
+        type=Path,
+        default=Path(data) / name if data else None,
+        help=f"{what}, a folder or a zip (default: {name} in EMOTION_DATA)",
+    )

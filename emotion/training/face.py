@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from emotion.face.recogniser import SIZE, FaceEnsemble, FaceNetwork, FaceRecogniser, mirrored_logits, plain_evidence, preprocess
 from emotion.serving.weights import DEFAULT_FILE, bundled
@@ -55,15 +56,15 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     else:
         examples = datasets.load("face", *dataset, "all")
         (chosen, watch), reported, mark = training_loop.split(examples), [], training_loop.fingerprint(examples)
-        start = FaceEnsemble.load(bundled("face", DEFAULT_FILE).path)
+        start = FaceEnsemble.load(bundled("face", DEFAULT_FILE).local)
     recipe = training_loop.adapted(RECIPE, start is not None, epochs, len(chosen))
     ensemble = FaceEnsemble(MEMBERS if start is None else len(start.members))
-    for number, member in enumerate(ensemble.members):
+    for number, member in enumerate(ensemble.networks):
         seeded = dataclasses.replace(recipe, seed=number)
-        begun = None if start is None else start.members[number]
+        begun = None if start is None else start.networks[number]
         trained = fit_network(chosen, training_loop.checkpoint_for("face", mark, seeded), seeded, watch, begun)
         member.load_state_dict(trained.state_dict())
-    ensemble.to(memory_format=torch.channels_last).eval()
+    convert_conv2d_weight_memory_format(ensemble.eval(), torch.channels_last)
 
     truth = np.array([e.label for e in watch])
     enough = len(watch) >= training_loop.ENOUGH
@@ -159,7 +160,7 @@ def fit_network(
     recipe: training_loop.Recipe,
     watch: list[Example],
     start: FaceNetwork | None = None,
-) -> nn.Module:
+) -> FaceNetwork:
     """Train a FaceNetwork, new or from ``start``; the accuracy on ``watch`` is logged after each epoch and chooses nothing."""
     faces, labels = preprocess([e.item for e in examples]), np.array([e.label for e in examples])
     targets = training_loop.one_hot(labels)
@@ -168,15 +169,17 @@ def fit_network(
     def accuracy(network: nn.Module) -> float:
         return float((logits(network, watched).argmax(axis=1) == truth).mean())
 
-    def batches(epoch: int, rng: np.random.Generator):
+    def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         order = rng.permutation(len(faces))
         for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
             rows = torch.as_tensor(order[start : start + recipe.batch_size])
             yield (augment(faces[rows]),), targets[rows]
 
     torch.manual_seed(recipe.seed)
+    network = start or FaceNetwork()
+    convert_conv2d_weight_memory_format(network, torch.channels_last)
     return training_loop.fit(
-        (start or FaceNetwork()).to(memory_format=torch.channels_last),
+        network,
         batches,
         len(faces) // recipe.batch_size,
         recipe,

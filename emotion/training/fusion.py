@@ -58,13 +58,16 @@ class Pairs:
         """The weighted mean (n, 7) of each row: ``sum(w r p) / sum(w r)``, without ``reliable`` with r = 1 for what was there."""
         weights = np.array(shares) * (self.reliability if reliable else self.reliability > 0)  # not normalised
         weights = np.where(weights.sum(axis=1, keepdims=True) > 0, weights, self.reliability > 0)
-        return np.einsum("nm,nml->nl", weights, self.probabilities) / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+        total = np.einsum("nm,nml->nl", weights, self.probabilities)
+        mean: np.ndarray = total / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+        return mean
 
     def product(self) -> np.ndarray:
         """The product of experts (Hinton 2002), (n, 7)."""
         log_p = np.log(self.probabilities + 1e-9) * (self.reliability > 0)[:, :, None]
         joint = np.exp(log_p.sum(axis=1))
-        return joint / joint.sum(axis=1, keepdims=True)
+        product: np.ndarray = joint / joint.sum(axis=1, keepdims=True)
+        return product
 
     def uar(self, shares: tuple[float, ...], reliable: bool = True) -> float:
         return metrics.uar(self.fused(shares, reliable).argmax(axis=1), self.truth)
@@ -90,7 +93,9 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     analyzer = emotion.load("bundled")
     pairs, voices = label_pairs(analyzer)
     said = empty_words(analyzer)
-    grid = [{"weights": shares, "uar": pairs.uar(shares), "allowed": _harmless(voices, said, shares)} for shares in GRID]
+    grid: list[dict[str, Any]] = [
+        {"weights": shares, "uar": pairs.uar(shares), "allowed": _harmless(voices, said, shares)} for shares in GRID
+    ]
     best = best_of(grid, EQUAL)
     result = figures_of(pairs, best) | {"taken_from_voice": taken_from(voices, said, best)}
     _write(analyzer, weights.DEFAULT_FILE, out or export.MODELS / "fusion", grid, result, "label-paired held-out readings")
@@ -135,7 +140,8 @@ def best_of(grid: list[dict[str, Any]], near: tuple[float, ...]) -> tuple[float,
     def worth(point: dict[str, Any]) -> tuple[float, float]:
         return round(point["uar"], DIGITS), -round(math.dist(point["weights"], near), DIGITS)
 
-    return max((point for point in grid if point["allowed"]), key=worth)["weights"]
+    best: tuple[float, ...] = max((point for point in grid if point["allowed"]), key=worth)["weights"]
+    return best
 
 
 def figures_of(pairs: Pairs, best: tuple[float, ...]) -> dict[str, Any]:
@@ -205,18 +211,18 @@ def _held_out_readings(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, ...]]:
     _, held = training_loop.split(text)
     # Of the faces the validation part: which of train's were held out of today's weights cannot be told (see the card).
     result, faces = {}, datasets.load("face", "ferplus", export.data_file("ferplus"), "validation")
-    for name, kept in (("text", held), ("face", faces)):
+    known = np.array([analyzer.text.known(e.item) for e in held])
+    for name, kept, reliability in (("text", held, known), ("face", faces, np.ones(len(faces)))):
         log.info("reading %d held-out examples of %s", len(kept), name)
-        reliability = [analyzer.text.known(e.item) for e in kept] if name == "text" else np.ones(len(kept))
         truth, groups = np.array([e.label for e in kept]), np.array([e.group for e in kept])
-        result[name] = evaluation.predict(getattr(analyzer, name), kept), np.array(reliability), truth, groups
+        result[name] = evaluation.predict(getattr(analyzer, name), kept), reliability, truth, groups
     return result | {"speech": out_of_fold_voices()}
 
 
 def out_of_fold_voices() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities (n, 7), reliability (n,), labels (n,), actors (n,) of RAVDESS, by networks that had not heard them."""
     voices = datasets.load("speech", "ravdess", export.data_file("ravdess"))
-    stored = json.loads((weights.bundled("speech", weights.DEFAULT_FILE).path / "oof.json").read_text("utf-8"))["probabilities"]
+    stored = json.loads((weights.bundled("speech", weights.DEFAULT_FILE).local / "oof.json").read_text("utf-8"))["probabilities"]
     relied = np.array([voice_reliability(prosody.measure(e.item)) for e in voices])
     labels, actors = np.array([e.label for e in voices]), np.array([e.group for e in voices])
     return np.array([stored[e.id] for e in voices], np.float32), relied, labels, actors
@@ -236,7 +242,7 @@ def empty_words(analyzer: Analyzer) -> dict[str, tuple[np.ndarray, float]]:
         "random letters": ("xqzt kfjw plmqz vbn wqrtz", 1.0)
     }
     readings = {name: analyzer.text.read(text, confidence) for name, (text, confidence) in texts.items()}
-    return {name: (reading.probabilities, reading.reliability) for name, reading in readings.items()}
+    return {name: (reading.probabilities, reading.reliability) for name, reading in readings.items() if reading}
 
 
 def taken_from(
@@ -255,7 +261,8 @@ def taken_interval(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple
     def taken(rows: np.ndarray) -> float:
         return metrics.uar(alone[rows], voices.truth[rows]) - metrics.uar(beside[rows], voices.truth[rows])
 
-    return metrics.interval(taken, voices.groups).tolist()
+    ends: list[float] = metrics.interval(taken, voices.groups).tolist()
+    return ends
 
 
 def share_of_words(voices: Pairs, words: tuple[np.ndarray, float], shares: tuple[float, ...]) -> float:
@@ -298,9 +305,9 @@ def own_pairs(analyzer: Analyzer, file: Path) -> Pairs:
         label = to_label(row["label"] or "")
         if label is None:
             raise InputError("csv_label", file=file, line=number, label=row["label"], known=LABELS)
-        media = {kind: file.parent / row[kind] for kind in ("audio", "video") if row[kind]}
+        audio, video = (file.parent / row[kind] if row[kind] else None for kind in ("audio", "video"))
         try:
-            readings = analyzer.analyze(row["text"] or None, **media).modalities
+            readings = analyzer.analyze(row["text"] or None, audio, video).modalities
         except InputError as e:
             log.warning("%s, line %d is left out: %s", file.name, number, e)
             continue

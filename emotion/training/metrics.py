@@ -89,11 +89,12 @@ def interval(statistic: Callable[[np.ndarray], Any], groups: Sequence | np.ndarr
     rng, values = np.random.default_rng(0), []
     kinds = [np.unique(kind, return_inverse=True) for kind in np.asarray(groups).reshape(len(groups), -1).T]
     for _ in range(RESAMPLES):
-        times = 1
+        times = np.ones(len(groups), np.int64)
         for names, group in kinds:
             times = times * np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[group]
         values.append(statistic(np.repeat(np.arange(len(times)), times)))
-    return np.quantile(values, ((1 - COVERED) / 2, (1 + COVERED) / 2), axis=0)
+    ends: np.ndarray = np.quantile(values, ((1 - COVERED) / 2, (1 + COVERED) / 2), axis=0)
+    return ends
 
 
 def uar(guess: np.ndarray, truth: np.ndarray) -> float:
@@ -116,7 +117,8 @@ def _restricted(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Renormalised to the labels that occur in ``truth``."""
     present = np.bincount(truth, minlength=len(LABELS)) > 0
     kept = np.where(present, probabilities, 0.0)
-    return kept / kept.sum(axis=1, keepdims=True)
+    restricted: np.ndarray = kept / kept.sum(axis=1, keepdims=True)
+    return restricted
 
 
 def _scores(guess: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -169,4 +171,5 @@ def best_thresholds(scores: np.ndarray, truth: np.ndarray) -> list[float]:
     """For each label the threshold of its scores (n, 7) with the best F1, in hundredths; 0.5 where no row has the label."""
     grid = np.arange(1, 100) / 100
     f1 = np.array([f1_score(truth, scores > threshold, average=None, zero_division=0) for threshold in grid])
-    return np.where(truth.any(axis=0), grid[f1.argmax(axis=0)], 0.5).tolist()
+    best: list[float] = np.where(truth.any(axis=0), grid[f1.argmax(axis=0)], 0.5).tolist()
+    return best

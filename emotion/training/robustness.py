@@ -20,7 +20,7 @@ from scipy.stats import binomtest
 import emotion
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.readings import Frame, Reading
 from emotion.sound import SAMPLE_RATE
 from emotion.training import acoustics, datasets, evaluation, export, fusion, metrics, speech
@@ -48,7 +48,8 @@ def _room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     white = rng.standard_normal(int(REVERBERATION_S * SAMPLE_RATE))
     response = acoustics.reverberation(white, REVERBERATION_S, DIRECT_DB)
     response[0] = 1.0
-    return fftconvolve(samples, response)
+    reverberant: np.ndarray = fftconvolve(samples, response)
+    return reverberant
 
 
 def _through_rate(hertz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
@@ -78,7 +79,8 @@ def speech_robustness() -> list[dict[str, Any]]:
         inside = np.flatnonzero(folds != fold)
         members[fold] = speech.fit_members(clips.only(inside), labels[inside], speech.RECIPE, f"speech{{}}-fold{fold}")
     tested = np.flatnonzero(folds >= 0)
-    rows, before = [], None
+    rows: list[dict[str, Any]] = []
+    before: np.ndarray | None = None
     for name, (condition, cleaned) in CONDITIONS.items():
         recordings = (condition(examples[i].item, np.random.default_rng(n)) for n, i in enumerate(tested))
         heard = speech.heard(recordings, encoder, cleaned)
@@ -90,7 +92,8 @@ def speech_robustness() -> list[dict[str, Any]]:
         rows.append(voice_row(name, guess, every, before, labels[tested], actors[tested]))
         if before is None:
             before = guess
-            sentence = np.array([datasets.ravdess_clip(examples[i].id)["sentence"] for i in tested])
+            fields = (datasets.ravdess_clip(examples[i].id) for i in tested)
+            sentence = np.array([clip["sentence"] for clip in fields if clip])
             rows += [
                 voice_row(f"sentence {which} alone", guess, sentence == which, before, labels[tested], actors[tested])
                 for which in (1, 2)
@@ -108,16 +111,19 @@ def voice_row(
         some = rows[chosen[rows]]
         return metrics.uar(guess[some], labels[some])
 
-    def gained(rows: np.ndarray) -> float:
-        return uar(rows) - metrics.uar(before[rows], labels[rows])
+    def difference(earlier: np.ndarray) -> str:
+        def gained(rows: np.ndarray) -> float:
+            return uar(rows) - metrics.uar(earlier[rows], labels[rows])
+
+        return export.difference(gained(everything), metrics.interval(gained, actors))
 
     recalls = {LABELS[i]: float((guess[chosen & (labels == i)] == i).mean()) for i in np.unique(labels[chosen])}
-    lowest = min(recalls, key=recalls.get)
+    lowest = min(recalls, key=lambda label: recalls[label])
     return {
         "voice": name,
         "n": int(chosen.sum()),
         "UAR": export.with_interval(uar(everything), metrics.interval(uar, actors)),
-        "difference": "" if before is None else export.difference(gained(everything), metrics.interval(gained, actors)),
+        "difference": "" if before is None else difference(before),
         "lowest recall": f"{lowest} {recalls[lowest]:.2f}",
     }
 
@@ -182,7 +188,7 @@ def sentences_robustness() -> list[dict[str, Any]]:
     probabilities = model.predict(list(SENTENCES))
     rows = []
     for (sentence, (kind, low, high)), p in zip(SENTENCES.items(), probabilities, strict=True):
-        found = mood(p)
+        found = moods(p)
         rows.append(
             {
                 "sentence": sentence,
@@ -280,14 +286,14 @@ def _conflicts(weights: dict[str, float], pairs: fusion.Pairs) -> list[dict[str,
             fuse({MODALITIES[m]: Reading(pairs.probabilities[i, m], float(pairs.reliability[i, m])) for i, m in pair}, weights)
             for pair in zip(zip(glad, itertools.repeat(one)), zip(down, itertools.repeat(other)), strict=False)
         ]
-        moods, mixed = np.array([f.mood for f in fused]), np.mean([f.mixed for f in fused])
-        outer = np.sort(mood(np.stack([pairs.probabilities[glad, one], pairs.probabilities[down, other]], axis=1)), axis=1)
-        between = ((moods >= outer[:, 0] - 1e-9) & (moods <= outer[:, 1] + 1e-9)).mean()
+        felt, mixed = np.array([f.mood for f in fused]), np.mean([f.mixed for f in fused])
+        outer = np.sort(moods(np.stack([pairs.probabilities[glad, one], pairs.probabilities[down, other]], axis=1)), axis=1)
+        between = ((felt >= outer[:, 0] - 1e-9) & (felt <= outer[:, 1] + 1e-9)).mean()
         rows.append(
             {
                 "what": f"happy {MODALITIES[one]}, sad or angry {MODALITIES[other]}",
                 "n": CONFLICTS,
-                "result": f"{mixed:.1%} mixed, {between:.0%} between, median mood {np.median(moods):.2f}",
+                "result": f"{mixed:.1%} mixed, {between:.0%} between, median mood {np.median(felt):.2f}",
             }
         )
     return rows

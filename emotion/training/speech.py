@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.messages import InputError
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.sound import SAMPLE_RATE
 from emotion.speech import noise, prosody
@@ -134,8 +134,9 @@ def _train_on(dataset: tuple[str, str], out: Path, epochs: int | None) -> dict[s
     clips, labels = prepare(examples, VARIANTS, model.network.encoder), np.array([e.label for e in examples])
     inside, watch = np.flatnonzero(~held), np.flatnonzero(held)
     recipe = training_loop.adapted(RECIPE, True, epochs, len(inside))
-    started = [model.network.spectral, *model.network.encoded]
-    members = fit_members(clips.only(inside), labels[inside], recipe, "speech{}", started, training_loop.fingerprint(examples))
+    members = fit_members(
+        clips.only(inside), labels[inside], recipe, "speech{}", model.network, training_loop.fingerprint(examples)
+    )
     enough = len(watch) >= training_loop.ENOUGH
     tested = heard((examples[i].item for i in watch), model.network.encoder)
     temperature = training_loop.fit_temperature(logits(members, tested), labels[watch]) if enough else None
@@ -171,7 +172,8 @@ def pretrained_weights() -> dict[str, Tensor]:
     if package is None or not package.submodule_search_locations:
         raise InputError("speaker_encoder_missing")
     file = Path(package.submodule_search_locations[0]) / "pretrained.pt"
-    return torch.load(file, map_location="cpu", weights_only=True)["model_state"]
+    state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)["model_state"]
+    return state
 
 
 def _out_of_fold(raw: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -185,11 +187,11 @@ def _out_of_fold(raw: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.n
 
 def _notes(stored: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> str:
     uars = [metrics.report(stored[folds == fold], labels[folds == fold])["uar"] for fold in range(FOLDS)]
-    moods = {name: np.median(mood(stored[(folds >= 0) & (labels == i)])) for i, name in enumerate(LABELS)}
+    felt = {name: np.median(moods(stored[(folds >= 0) & (labels == i)])) for i, name in enumerate(LABELS)}
     of_folds = f"UAR of the folds {', '.join(f'{u:.3f}' for u in uars)}; mean {np.mean(uars):.3f}"
     return (
         f"{of_folds}, standard deviation {np.std(uars):.3f}. Median mood, out of fold: "
-        + ", ".join(f"{name} {value:.2f}" for name, value in moods.items())
+        + ", ".join(f"{name} {value:.2f}" for name, value in felt.items())
         + "."
     )
 
@@ -236,7 +238,8 @@ def _in_room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     seconds = rng.uniform(0.15, 0.7)
     response = acoustics.reverberation(rng.standard_normal(int(seconds * SAMPLE_RATE)), seconds, rng.uniform(0, 12))
     response[0] += 1.0
-    return fftconvolve(samples, response)[: len(samples) + SAMPLE_RATE // 5]
+    reverberant: np.ndarray = fftconvolve(samples, response)
+    return reverberant[: len(samples) + SAMPLE_RATE // 5]
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,7 @@ class Clips:
         return Clips([self.frames[i] for i in rows], [self.states[i] for i in rows])
 
 
-def prepare(examples: list[Example], variants: int, encoder: SpeakerEncoder, seed: int = 0) -> Clips:
+def prepare(examples: list[Example[np.ndarray]], variants: int, encoder: nn.Module, seed: int = 0) -> Clips:
     """What the networks learn from, kept in the checkpoint folder for the next run."""
     banks = filter_banks()
     weights = hashlib.sha256(b"".join(t.half().numpy().tobytes() for t in encoder.state_dict().values())).hexdigest()
@@ -295,7 +298,7 @@ def fit_members(
     labels: np.ndarray,
     recipe: training_loop.Recipe,
     name: str,
-    start: list[nn.Module] | None = None,
+    start: SpeechNetwork | None = None,
     dataset: str | None = None,
 ) -> list[nn.Module]:
     """Train the ensemble, a new one or from ``start``: the spectral network, then those over the encoder's states.
@@ -303,34 +306,37 @@ def fit_members(
     ``name``, with "{}" for the member, names their checkpoints, together with the ``dataset``'s fingerprint.
     """
     torch.manual_seed(recipe.seed)
-    spectral, *others = start or [standardised(SpectralNetwork(), clips.frames), *[None] * ENCODED]
-    members = [fit_frames(spectral, clips.frames, labels, training_loop.checkpoint_for(name.format(""), dataset, recipe), recipe)]
-    for number, other in enumerate(others):
+    spectral = start.spectral if start else standardised(SpectralNetwork(), clips.frames)
+    members: list[nn.Module] = [
+        fit_frames(spectral, clips.frames, labels, training_loop.checkpoint_for(name.format(""), dataset, recipe), recipe)
+    ]
+    for number in range(len(start.encoded) if start else ENCODED):
         seeded = dataclasses.replace(recipe, seed=number)
         torch.manual_seed(seeded.seed)
         checkpoint = training_loop.checkpoint_for(name.format(f"-encoded{number}"), dataset, seeded)
-        members.append(fit_states(other or EncodedNetwork(), clips.states, labels, checkpoint, seeded))
+        network = start.members[number] if start else EncodedNetwork()
+        members.append(fit_states(network, clips.states, labels, checkpoint, seeded))
     return members
 
 
-def standardised(network: nn.Module, clips: list[list[Tensor]]) -> nn.Module:
+def standardised(network: training_loop.Network, clips: list[list[Tensor]]) -> training_loop.Network:
     """``network`` with mean and standard deviation of the recorded clips' features in its buffers ``mean`` and ``scale``."""
     frames = torch.cat([clip[0] for clip in clips])
-    network.mean.copy_(frames.mean(dim=0))
-    network.scale.copy_(frames.std(dim=0).clamp(min=1e-3))
+    network.get_buffer("mean").copy_(frames.mean(dim=0))
+    network.get_buffer("scale").copy_(frames.std(dim=0).clamp(min=1e-3))
     return network
 
 
 def fit_frames(
-    network: nn.Module, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: training_loop.Recipe
-) -> nn.Module:
+    network: training_loop.Network, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: training_loop.Recipe
+) -> training_loop.Network:
     """Train a network that takes features (n, t, 107) and lengths (n,)."""
     targets = training_loop.one_hot(labels)
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         for rows in _shuffled(len(clips), recipe.batch_size, rng):
             x, lengths = stack([_cut(_drawn(clips[i], rng), CROP, rng) for i in rows])
-            yield (mask(x, lengths, network.mean, rng), lengths), targets[torch.as_tensor(rows)]
+            yield (mask(x, lengths, network.get_buffer("mean"), rng), lengths), targets[torch.as_tensor(rows)]
 
     loss = training_loop.balanced_loss(labels, 1.0, recipe.label_smoothing)
     return training_loop.fit(network, batches, len(clips) // recipe.batch_size, recipe, loss=loss, checkpoint=checkpoint)
@@ -338,12 +344,12 @@ def fit_frames(
 
 def fit_states(
     network: EncodedNetwork, clips: list[list[Tensor]], labels: np.ndarray, checkpoint: Path, recipe: training_loop.Recipe
-) -> nn.Module:
+) -> EncodedNetwork:
     """Train a network that takes the encoder's states (n, t/4, 256) and lengths (n,); mixup in a share of the batches.
 
     Mixup: Zhang et al. 2018.
     """
-    targets = training_loop.one_hot(labels, network.head[-1].out_features)
+    targets = training_loop.one_hot(labels, network.classes)
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
         for rows in _shuffled(len(clips), recipe.batch_size, rng):

@@ -1,9 +1,9 @@
 """Sentences as people say them: whether the text model's mood and label are what anybody would accept.
 
-They stand in spoken_sentences.csv, written for this project, each with its category, the moods (1 to 5) and the labels that are accepted.
-They were written down before any model was run on them, no template makes them, and nothing is trained on them.
+They stand in spoken_sentences.csv, written for this project. Each has its category, and the moods (1 to 5) and labels that are
+accepted. They were written before any model was run on them. No template makes them, and nothing is trained on them.
 
-``python -m emotion.training.spoken_sentences`` prints the figures by category, every miss, and how many wrong labels were given with a
+``python -m emotion.training.spoken_sentences`` prints the figures by category, every miss, and how many wrong labels had a
 probability of over 0.7. ``--source`` chooses the model as in ``emotion analyze``.
 """
 
@@ -31,7 +31,7 @@ EARLIER = "the 22 of `robustness sentences` (templates like them are trained on)
 
 @dataclass(frozen=True)
 class Sentence:
-    """``low`` and ``high``: the moods, 1 to 5, between which it belongs; ``labels``: those that are accepted, none where not written."""
+    """``low`` and ``high``: the least and the greatest mood accepted, 1 to 5. ``labels``: those accepted; none where any is."""
 
     category: str
     text: str

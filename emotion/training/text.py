@@ -18,7 +18,7 @@ from torch import nn
 
 from emotion.fusion import softmax
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
-from emotion.mood import mood
+from emotion.mood import moods
 from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.text.recogniser import EMOTIONS, MAX_TOKENS, TextNetwork, TextRecogniser, encode, label_scores, normalise, pad
 from emotion.training import datasets, evaluation, export, metrics, phrases, training_loop
@@ -112,7 +112,7 @@ def train(dataset: tuple[str, str] | None, out: Path | None, epochs: int | None)
     truth = np.array([e.label for e in watch])
     watched = logits(network, tokenizer, [e.item for e in watch])[0]
     if dataset is None:
-        temperature = training_loop.fit_temperature_of_sets(watched, truth, [set_of(e) for e in watch])
+        temperature: float | None = training_loop.fit_temperature_of_sets(watched, truth, [set_of(e) for e in watch])
     else:
         temperature = training_loop.fit_temperature(watched, truth) if len(watch) >= training_loop.ENOUGH else None
     many = [e for e in held if e.emotions]
@@ -161,7 +161,7 @@ def _notes(out: Path, temperature: float | None) -> str:
     rated = datasets.load("text", "emobank", folder, "dev")
     command = "`python -m emotion evaluate text --dataset {} PATH --split dev --source bundled`"
     several = export.with_interval(*evaluation.multilabel(model, rows))
-    ranks = export.with_interval(*evaluation.rank_correlation(mood(evaluation.predict(model, rated)), rated))
+    ranks = export.with_interval(*evaluation.rank_correlation(moods(evaluation.predict(model, rated)), rated))
     return f"""GoEmotions dev, all {len(rows):,} rows, several labels allowed: macro-F1 {several}
 ({command.format("goemotions")}); the second layer reads 28 emotions, of which each label takes its own, and its thresholds were
 chosen on the held-out tenth of train. EmoBank dev, {len(rated):,} sentences: rank correlation of mood and rated valence
@@ -217,9 +217,9 @@ def starting_network(weights: dict[str, torch.Tensor], before: list[int], layers
     cut["embeddings.word_embeddings.weight"] = cut["embeddings.word_embeddings.weight"][before]
     cut["embeddings.position_embeddings.weight"] = cut["embeddings.position_embeddings.weight"][:MAX_TOKENS]
     stacked: dict[str, torch.Tensor] = {}
-    for name in [name for name in cut if name.startswith("encoder.layer.")]:
-        head, number, tail = re.fullmatch(r"(encoder\.layer\.)(\d+)(\..+)", name).groups()
-        tensor = cut.pop(name)
+    for layer in [match for match in map(re.compile(r"(encoder\.layer\.)(\d+)(\..+)").fullmatch, cut) if match]:
+        head, number, tail = layer.groups()
+        tensor = cut.pop(layer[0])
         stacked |= {f"{head}{int(number) * times + copy}{tail}": tensor for copy in range(times)}
     network.encoder.load_state_dict(cut | stacked)
     return network
@@ -303,15 +303,19 @@ def polarities(logits: torch.Tensor) -> torch.Tensor:
 
 
 def fit_network(
-    network: TextNetwork,
+    network: training_loop.Network,
     tokenizer: Tokenizer,
     examples: list[Example],
     checkpoint: Path,
     recipe: training_loop.Recipe,
     watch: list[Example],
-) -> nn.Module:
-    """Fine-tune; the macro-F1 on ``watch`` is logged after each epoch and chooses nothing."""
+) -> training_loop.Network:
+    """Fine-tune a network with an ``encoder`` and the heads ``label`` and ``emotions``.
+
+    The macro-F1 on ``watch`` is logged after each epoch and chooses nothing.
+    """
     wanted, masked = Targets.of(examples), tokenizer.token_to_id("[MASK]")
+    assert masked is not None
     truth = np.array([e.label for e in watch])
 
     def batches(epoch: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
@@ -320,10 +324,10 @@ def fit_network(
             yield pad([rows[i] for i in chosen]), wanted.only(chosen)
 
     def macro_f1(trained: nn.Module) -> float:
-        return metrics.report(softmax(logits(trained, tokenizer, [e.item for e in watch])[0]), truth)["macro_f1"]
+        return float(metrics.report(softmax(logits(trained, tokenizer, [e.item for e in watch])[0]), truth)["macro_f1"])
 
     heads = {
-        "params": [*network.label.parameters(), *network.emotions.parameters()],
+        "params": [parameter for head in ("label", "emotions") for parameter in network.get_submodule(head).parameters()],
         "lr": HEAD_RATE * recipe.learning_rate / RECIPE.learning_rate,
     }
     return training_loop.fit(
@@ -334,7 +338,7 @@ def fit_network(
         loss=wanted.loss(recipe.label_smoothing),
         checkpoint=checkpoint,
         score=macro_f1 if watch else None,
-        parameter_groups=[{"params": network.encoder.parameters()}, heads],
+        parameter_groups=[{"params": network.get_submodule("encoder").parameters()}, heads],
     )
 
 

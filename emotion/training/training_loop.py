@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,13 +20,15 @@ from torch import Tensor, nn
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
 from emotion.training import metrics
-from emotion.training.datasets import Example
+from emotion.training.datasets import Example, Item
 
 log = logging.getLogger(__name__)
 
 TEMPERATURES = np.exp(np.linspace(math.log(0.25), math.log(8.0), 400))  # to choose from
+Network = TypeVar("Network", bound=nn.Module)
 ENOUGH = 100  # held-out examples from which a temperature is worth fitting
 
+Resumable = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 Batch = tuple[tuple[Tensor, ...], Any]  # what the network takes, what the loss takes beside the network's output
 
 
@@ -45,7 +47,7 @@ class Recipe:
 
 
 def fit(
-    network: nn.Module,
+    network: Network,
     batches: Callable[[int, np.random.Generator], Iterable[Batch]],
     steps_per_epoch: int,
     recipe: Recipe,
@@ -54,7 +56,7 @@ def fit(
     checkpoint: Path,
     score: Callable[[nn.Module], float] | None = None,
     parameter_groups: list[dict] | None = None,
-) -> nn.Module:
+) -> Network:
     """Train ``network`` and return its averaged copy, in evaluation mode.
 
     ``batches(epoch, rng)`` yields one epoch. ``loss(output, target)`` is that of a batch. After every epoch the state goes to
@@ -110,7 +112,8 @@ def balanced_weights(labels: np.ndarray, power: float) -> np.ndarray:
         return np.ones(len(LABELS))
     counts = np.bincount(labels, minlength=len(LABELS)).astype(float)
     weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -power, 0.0)
-    return weights * counts.sum() / (weights * counts).sum()
+    balanced: np.ndarray = weights * counts.sum() / (weights * counts).sum()
+    return balanced
 
 
 def one_hot(labels: np.ndarray, classes: int = len(LABELS)) -> Tensor:
@@ -143,7 +146,7 @@ def held_out(groups: list[str], share: float = 0.1) -> np.ndarray:
     return np.array([zlib.crc32(group.encode()) % 1000 < share * 1000 for group in groups])
 
 
-def split(examples: list[Example]) -> tuple[list[Example], list[Example]]:
+def split(examples: list[Example[Item]]) -> tuple[list[Example[Item]], list[Example[Item]]]:
     """What is trained on, and the held-out tenth."""
     held = held_out([e.group for e in examples])
     return [e for e, hold in zip(examples, held, strict=True) if not hold], [
@@ -186,7 +189,7 @@ def fingerprint(examples: list[Example]) -> str:
 def fast_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 in hardware."""
     # Without AMX or AVX512-BF16 bfloat16 is emulated and slower than float32.
-    return torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _cosine(step: int, total: int, warmup: float) -> float:
@@ -203,13 +206,13 @@ def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
             kept.copy_(new)
 
 
-def _save(checkpoint: Path, epoch: int, step: int, *parts) -> None:
+def _save(checkpoint: Path, epoch: int, step: int, *parts: Resumable) -> None:
     partial = checkpoint.with_suffix(".partial")
     torch.save({"epoch": epoch, "step": step, "parts": [part.state_dict() for part in parts]}, partial)
     partial.replace(checkpoint)
 
 
-def _resume(checkpoint: Path, *parts) -> tuple[int, int]:
+def _resume(checkpoint: Path, *parts: Resumable) -> tuple[int, int]:
     if not checkpoint.exists():
         return 0, 0
     state = torch.load(checkpoint, weights_only=True)

@@ -10,7 +10,6 @@ lie beside RAVDESS.
 import argparse
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,7 @@ from emotion.messages import InputError
 from emotion.readings import Transcript
 from emotion.serving.transcription import transcribe, warm
 from emotion.sound import SAMPLE_RATE
-from emotion.training import metrics
+from emotion.training import export, metrics
 from emotion.training.datasets import AUDIO_SUFFIXES, Source, ravdess_clip
 from emotion.transcript.moonshine import LEAST_WORDS, words_of
 
@@ -81,14 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m emotion.training.transcript", description=__doc__.splitlines()[0])
-    data = os.environ.get("EMOTION_DATA")
-    parser.add_argument(
-        "path",
-        nargs="?" if data else None,
-        type=Path,
-        default=Path(data) / "ravdess.zip" if data else None,
-        help="RAVDESS speech, a folder or a zip (default: ravdess.zip in EMOTION_DATA)",
-    )
+    export.add_path(parser, "ravdess.zip", "RAVDESS speech")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -135,8 +127,10 @@ def ravdess(path: Path) -> Iterator[Clip]:
 
 def others(path: Path, speaker: Callable[[str], str]) -> Iterator[Clip]:
     """All clips of a data set in another language, where it is there; ``speaker`` of a file's name."""
-    source = Source(path) if path.exists() else None
-    for name in source.names() if source else ():
+    if not path.exists():
+        return
+    source = Source(path)
+    for name in source.names():
         if PurePosixPath(name).suffix in AUDIO_SUFFIXES:
             yield Clip(_samples(source, name), speaker(PurePosixPath(name).stem))
 
@@ -149,6 +143,7 @@ def _attempt(clip: Clip) -> Attempt:
     cpu = time.process_time()
     transcript = transcribe(clip.samples)
     cpu = time.process_time() - cpu
+    assert transcript is not None  # it writes English
     reference = (clip.reference or "").split()
     errors = Levenshtein.distance(reference, words_of(transcript.text))
     return Attempt(clip.speaker, clip.groups, len(clip.samples) / SAMPLE_RATE, len(reference), transcript, errors, cpu)
@@ -164,7 +159,7 @@ def summary(attempts: Sequence[Attempt]) -> dict[str, Any]:
     speakers = np.array([a.speaker for a in attempts])
 
     def rate(rows: np.ndarray) -> float:
-        return errors[rows].sum() / said[rows].sum()
+        return float(errors[rows].sum() / said[rows].sum())
 
     rates = [rate(np.flatnonzero(speakers == speaker)) for speaker in np.unique(speakers)]
     return {

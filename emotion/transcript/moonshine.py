@@ -1,5 +1,6 @@
-"""Moonshine Tiny (Jeffries et al. 2024), English speech to text, and the voice activity detection beside it: both from the package
-``moonshine-voice``, a library in C++ that leaves Python's lock to others while it works.
+"""English speech to text by Moonshine Tiny (Jeffries et al. 2024), and the voice activity detection that comes with it.
+
+Both are in the package ``moonshine-voice``, a library in C++ that releases Python's lock while it works.
 """
 
 import functools
@@ -23,22 +24,23 @@ NAME = "moonshine-tiny-en"
 PACKAGE = "moonshine-voice"
 PLATFORMS = "Linux with glibc 2.34 or newer, Windows, and macOS 15 or newer on arm64"
 
-# Of the loudest half second: the detector misses words of a quiet voice, as of those of RAVDESS's actors who speak at -42 dB.
+# The level that the loudest half second is brought to. The detector misses words of a quiet voice: some of RAVDESS's actors speak
+# at -42 dB.
 LEVEL_DB, MAX_GAIN_DB = -20.0, 40.0
 BLOCK = SAMPLE_RATE // 50  # samples, 20 ms, of the level
 SILENCE = np.zeros(SAMPLE_RATE, np.float32)  # 1 s
 LEAST = SAMPLE_RATE // 10  # samples, 0.1 s: the library fails at less than one of its frames
-# Words are heard a second time, a tenth slower: what was said in English stays as it is, what was guessed changes. On RAVDESS about
-# as many are right as both hearings have in common: see the card.
-SLOWER_RATE = round(SAMPLE_RATE / 1.1)  # Hz that the library is told
-CHECKED_S = 4.0  # of lines that are heard twice, at least
+# Speech is transcribed a second time, a tenth slower: words that were said in English stay, words that were guessed change. On
+# RAVDESS about as many are right as both transcripts have in common: see the card.
+SLOWER_RATE = round(SAMPLE_RATE / 1.1)  # Hz that the library is given in place of the true rate
+CHECKED_S = 4.0  # of lines that are transcribed twice, at least
 CEILING = 0.95  # of any confidence: the sentences that it was measured on are few and plain
-# Under which, of so many words, the speech is taken for another language: of 0.3 to 0.7 the highest with at most 1 in 50 clips of RAVDESS's
-# actors 1 to 10.
+# With less agreement, on at least so many words, the speech is taken for another language. Of 0.3 to 0.7 the highest that refuses
+# at most 1 in 50 clips of RAVDESS's actors 1 to 10.
 LEAST_AGREEMENT, LEAST_WORDS = 0.5, 3
-SHORTEST_S = 0.2  # of a line: what is written to less is made up, "You" mostly
+SHORTEST_S = 0.2  # of a line: the words of a shorter one are made up, mostly "You"
 GOES_ON_S = 1.0  # before the end of a piece: a line that ends later may go on in the next
-PIECE_S = 60.0  # heard at once: a million samples take 30 MB as a list of Python's numbers; a line has 15 s at most
+PIECE_S = 60.0  # transcribed at once: a million samples take 30 MB as a list of Python's numbers; a line has 15 s at most
 
 
 class Moonshine:
@@ -51,12 +53,12 @@ class Moonshine:
 
     def draft(self, samples: np.ndarray, language: str = "en") -> Transcript:
         """Segments are the library's own lines."""
-        return _written(self._segments(samples), CEILING)
+        return _transcript_of(self._segments(samples), CEILING)
 
     def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript:
-        """The confidence is the share of words that a second hearing finds, too, at most CEILING.
+        """The confidence is the share of words that a second transcript has, too, at most CEILING.
 
-        Where that is too small, the speech is taken for another language, and its words are left out.
+        Where that share is too small, the speech is taken for another language, and its words are left out.
         """
         if not heard.segments:
             return heard
@@ -66,7 +68,7 @@ class Moonshine:
         return replace(heard, confidence=min(agreement, CEILING))
 
     def _segments(self, samples: np.ndarray, rate: int = SAMPLE_RATE) -> list[Segment]:
-        """Lines begin a little before the voice; here none begins before the last has ended."""
+        """The library's lines, but for those that are too short. They may begin a little before the voice; here none overlap."""
         found, until = [], 0.0
         for text, start, end in _lines(self._transcriber, samples, rate):
             start = max(start, until)
@@ -76,23 +78,23 @@ class Moonshine:
         return found
 
     def _agreement(self, samples: np.ndarray, segments: Sequence[Segment]) -> tuple[float, int]:
-        """How far two hearings of the first CHECKED_S of the segments agree, and how many words the first has.
+        """How far two transcripts of the first CHECKED_S of the segments agree, and how many words the first has.
 
-        The agreement is 1 less the word error rate over the longer hearing: 0 to 1, and 1 for two without words.
+        The agreement is 1 less the word errors over the words of the longer one: 0 to 1, and 1 for two without words.
         """
         sums = itertools.accumulate(segment.end - segment.start for segment in segments)
         checked = segments[: 1 + sum(seconds < CHECKED_S for seconds in sums)]
         first, last = (round(second * SAMPLE_RATE) for second in (checked[0].start, checked[-1].end))
-        hearings = checked, self._segments(samples[first:last], SLOWER_RATE)
-        once, again = (words_of(" ".join(segment.text for segment in hearing)) for hearing in hearings)
+        both = checked, self._segments(samples[first:last], SLOWER_RATE)
+        once, again = (words_of(" ".join(segment.text for segment in heard)) for heard in both)
         return Levenshtein.normalized_similarity(once, again), len(once)
 
     def warm(self) -> None:
-        """Hears a second of silence: the library's first call differs from those that follow."""
+        """Transcribes a second of silence: the library's first call differs from those that follow."""
         list(_lines(self._transcriber, SILENCE))
 
 
-def _written(segments: Sequence[Segment], confidence: float) -> Transcript:
+def _transcript_of(segments: Sequence[Segment], confidence: float) -> Transcript:
     return Transcript(" ".join(s.text for s in segments), confidence if segments else 0.0, NAME, tuple(segments))
 
 
@@ -102,9 +104,22 @@ def words_of(text: str) -> list[str]:
 
 
 def speech(samples: np.ndarray) -> list[tuple[float, float]]:
-    """Where somebody speaks: (start, end) in seconds, in order, by the library's voice activity detection (Silero).
+    """Where somebody speaks, by the library's voice activity detection (Silero).
 
-    ``samples`` float32 (n,), mono, 16 kHz, any length. Raises InputError where the library does not run on this machine.
+    Parameters
+    ----------
+    samples : float32 ndarray of shape (n,)
+        Mono, 16 kHz, any length.
+
+    Returns
+    -------
+    list of (float, float)
+        Start and end in seconds, in order of time.
+
+    Raises
+    ------
+    InputError
+        Where the library does not run on this machine.
     """
     return [(start, end) for _, start, end in _lines(_detector(), samples)]
 
@@ -116,12 +131,12 @@ def _detector() -> Any:
 
 def _load(**options: str) -> Any:
     """A transcriber of the library. Raises InputError where it does not run on this machine, with the reason."""
-    os.environ.setdefault("MOONSHINE_ORT_SINGLE_THREAD", "1")  # its threads wait busily, and take the time of the other branches
+    os.environ.setdefault("MOONSHINE_ORT_SINGLE_THREAD", "1")  # its threads spin while they wait, which slows the other branches
     try:
         package = importlib.import_module("moonshine_voice")
     except ImportError as e:
         raise InputError("package_missing", package=PACKAGE, systems=PLATFORMS) from e
-    folder = Path(package.__file__).parent / "assets" / "tiny-en"
+    folder = Path(str(package.__file__)).parent / "assets" / "tiny-en"
     if not folder.is_dir():
         raise InputError("package_without_model", package=PACKAGE, version="0.0.73")
     try:
@@ -131,9 +146,9 @@ def _load(**options: str) -> Any:
 
 
 def _lines(transcriber: Any, samples: np.ndarray, rate: int = SAMPLE_RATE) -> Iterator[tuple[str, float, float]]:
-    """Text, start and end in seconds of each line in a recording of any length, the ``rate`` being what the library is told."""
+    """Text, start and end in seconds of each line in a recording of any length. ``rate``: Hz that the library is given."""
     samples = _levelled(np.asarray(samples, np.float32))
-    # The detector remembers, whatever transcriber it works for, what it heard last: without this a word more or less in the next.
+    # The detector keeps a state from call to call, whichever transcriber asks, which can add or cost a word. Silence resets it.
     transcriber.transcribe_without_streaming(SILENCE.tolist(), SAMPLE_RATE)
     start, length = 0, len(samples) / rate
     while start < len(samples):
@@ -142,7 +157,7 @@ def _lines(transcriber: Any, samples: np.ndarray, rate: int = SAMPLE_RATE) -> It
         lines = transcriber.transcribe_without_streaming(piece.tolist(), rate).lines
         last = lines[-1] if lines and end < len(samples) else None
         if last and last.start_time > 0 and last.start_time + last.duration > len(piece) / rate - GOES_ON_S:
-            # It may go on: it is heard again with what follows.
+            # It may go on: it is transcribed again with what follows.
             end = start + max(1, round(lines.pop().start_time * rate))
         for line in lines:
             first = min(start / rate + line.start_time, length)
@@ -151,7 +166,7 @@ def _lines(transcriber: Any, samples: np.ndarray, rate: int = SAMPLE_RATE) -> It
 
 
 def _levelled(samples: np.ndarray) -> np.ndarray:
-    """At LEVEL_DB, and no shorter than LEAST."""
+    """Brought to LEVEL_DB, and no shorter than LEAST."""
     if len(samples) < LEAST:
         samples = np.pad(samples, (0, LEAST - len(samples)))
     power = np.square(samples[: len(samples) // BLOCK * BLOCK]).reshape(-1, BLOCK).mean(axis=1)

@@ -1,4 +1,4 @@
-"""Where somebody speaks, for engines that hear a limited piece at once, and what they made of each piece."""
+"""For engines that transcribe a limited piece at once: the pieces in which somebody speaks, and the transcript of them all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MARGIN_S = 0.1  # of sound around a piece: models expect a little silence
 
 @dataclass(frozen=True)
 class Passage:
-    """Words said from ``start`` to ``end`` seconds of the recording; ``confidence``: the share expected to be right, 0 to 1."""
+    """Words said from ``start`` to ``end`` seconds of the recording. ``confidence``: expected word accuracy, 0 to 1."""
 
     start: float
     end: float
@@ -27,7 +27,7 @@ class Passage:
     confidence: float
 
 
-def written(engine: str, passages: Sequence[Passage]) -> Transcript:
+def transcript_of(engine: str, passages: Sequence[Passage]) -> Transcript:
     """The transcript of passages in order of time; its confidence is the mean over their words."""
     passages = [passage for passage in passages if passage.text]
     if not passages:
@@ -38,10 +38,19 @@ def written(engine: str, passages: Sequence[Passage]) -> Transcript:
 
 
 def pieces(samples: np.ndarray, longest: float) -> list[Span]:
-    """What to hear of a recording: where somebody speaks, joined over pauses up to ``longest`` seconds at once, and cut where it is
-    quietest where somebody speaks longer than that.
+    """The parts of a recording in which somebody speaks, joined over pauses, and cut where it is quietest if they are too long.
 
-    Parameters: ``samples`` float32 (n,), mono, 16 kHz, any length. Silence, noise, hum, tones and knocks give an empty list.
+    Parameters
+    ----------
+    samples : float32 ndarray of shape (n,)
+        Mono, 16 kHz, any length.
+    longest : float
+        Of a piece, in seconds.
+
+    Returns
+    -------
+    list of (float, float)
+        Start and end in seconds, in order of time; empty for silence, noise, hum, tones and knocks.
     """
     joined: list[Span] = []
     for start, end in (part for span in _speech(samples) for part in _cut(samples, span, longest)):
@@ -71,5 +80,5 @@ def _cut(samples: np.ndarray, span: Span, longest: float) -> list[Span]:
 
 
 def quietest(samples: np.ndarray, first: int, last: int) -> int:
-    """The quietest place between two, all of them numbers of samples."""
+    """The quietest place between the samples ``first`` and ``last``, as the number of a sample."""
     return first + int(sound.frames(samples[first:last]).var(axis=1).argmin()) * HOP

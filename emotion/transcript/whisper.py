@@ -1,4 +1,4 @@
-"""Whisper models of a local folder, run by ``openai-whisper`` on the processor in float32."""
+"""Speech to text by the Whisper model of a local folder."""
 
 import functools
 import json
@@ -11,13 +11,13 @@ import numpy as np
 from emotion.messages import InputError
 from emotion.readings import Transcript
 from emotion.sound import SAMPLE_RATE
-from emotion.transcript.passages import MARGIN_S, Passage, pieces, written
+from emotion.transcript.passages import MARGIN_S, Passage, pieces, transcript_of
 
 if TYPE_CHECKING:
     from whisper import Whisper as WhisperModel
 
 MULTILINGUAL_VOCABULARY = 51865  # tokens; the English-only models have one less
-WINDOW_S = 28.0  # the model hears 30 s at once, whatever it is given: pieces are joined to as much, whatever the pause
+WINDOW_S = 28.0  # of a piece: the model takes as long for any, as it hears 30 s at once
 CEILING = 0.95  # of any confidence: the model is sure of what it makes up, too
 REPETITIVE = 2.4  # zlib's compression ratio of a text: above it the model is stuck in a loop (Radford et al. 2022, section 4.5)
 
@@ -44,9 +44,9 @@ RENAMED = (
 
 
 class Whisper:
-    """A Whisper model (Radford et al. 2022) of a local folder, run by ``openai-whisper`` on the processor in float32.
+    """A Whisper model (Radford et al. 2022), run by ``openai-whisper`` on the processor in float32.
 
-    Without sampling, so that the same sound gives the same words; what it repeats in a loop is left out.
+    It does not sample, so that the same sound gives the same words. What it repeats in a loop is left out.
     """
 
     def __init__(self, folder: str) -> None:
@@ -54,9 +54,9 @@ class Whisper:
         self._model = load_whisper(folder)
 
     def draft(self, samples: np.ndarray, language: str) -> Transcript:
-        """The model's own passages; of each, its belief in it: exp(mean log probability of its tokens) (1 - no-speech probability).
+        """The segments are the model's own. Raises InputError for a language that Whisper has no name for.
 
-        Raises InputError for a language that Whisper has no name for.
+        The confidence in each is exp(mean log probability of its tokens) (1 - no-speech probability), at most CEILING.
         """
         from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
@@ -72,10 +72,10 @@ class Whisper:
                 belief = min(math.exp(heard["avg_logprob"]) * (1 - heard["no_speech_prob"]), CEILING)
                 begin, until = (offset + min(heard[name], length) for name in ("start", "end"))  # the model may name later times
                 found.append(Passage(begin, until, heard["text"].strip(), belief))
-        return written(self.name, found)
+        return transcript_of(self.name, found)
 
     def checked(self, samples: np.ndarray, heard: Transcript) -> Transcript:
-        """As it is: the model has told its belief."""
+        """As it is: a draft has the model's belief already."""
         return heard
 
     def warm(self) -> None:
@@ -88,8 +88,8 @@ class Whisper:
 
 
 def multilingual(folder: str) -> bool:
-    """Whether a model knows more than English: costs no import, as its vocabulary says so. Raises InputError where there is none."""
-    return _config(folder)["vocab_size"] >= MULTILINGUAL_VOCABULARY
+    """Whether a folder's model knows more than English, by the size of its vocabulary. Raises InputError where there is none."""
+    return bool(_config(folder)["vocab_size"] >= MULTILINGUAL_VOCABULARY)
 
 
 def code_of(language: str) -> str:
@@ -98,9 +98,21 @@ def code_of(language: str) -> str:
 
 
 def load_whisper(folder: str) -> "WhisperModel":
-    """A model of openai-whisper with the weights of a folder in the layout of the Hugging Face Hub; only safetensors are read.
+    """A model of openai-whisper with the weights of a folder.
 
-    Raises InputError when the folder holds no Whisper model.
+    Parameters
+    ----------
+    folder : str
+        Laid out as on the Hugging Face Hub; only safetensors are read.
+
+    Returns
+    -------
+    whisper.Whisper
+
+    Raises
+    ------
+    InputError
+        When the folder holds no Whisper model.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -140,7 +152,7 @@ def _parameter(name: str) -> str:
 @functools.lru_cache(maxsize=8)
 def _config(folder: str) -> dict[str, Any]:
     try:
-        config = json.loads((Path(folder) / "config.json").read_text("utf-8"))
+        config: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as e:
         raise InputError("whisper_unreadable", folder=folder, reason=e) from e
     if config.get("model_type") != "whisper":

@@ -11,17 +11,19 @@ import soundfile
 
 from emotion import media
 from emotion.analyzer import Analyzer
+from emotion.checkpoint import Choice
 from emotion.face.tracking import Follower, follow
 from emotion.labels import LABELS
 from emotion.live import session as live
 from emotion.live import sessions as live_sessions
 from emotion.live.buffers import Latest, Ring, Tail
-from emotion.live.columns import COLUMN, COLUMNS, Sketch
+from emotion.live.columns import COLUMN, COLUMNS, ColumnBuffer
 from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
 from emotion.messages import InputError
 from emotion.readings import Frame, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving import transcription
+from emotion.serving.slots import Slot, Slots
 from emotion.sound import SAMPLE_RATE
 from tests.clips import ASTRONAUT, GLAD, blazeface
 
@@ -35,7 +37,7 @@ def even(label: int) -> np.ndarray:
 
 
 class Stub:
-    """An analyzer without models but the face detector. ``heard``: what its voice model was given; ``label`` what it always reads."""
+    """An analyzer without models but the face detector. ``heard``: what its voice model was given; ``label``: what it reads."""
 
     def __init__(self, label: int = 3, takes_s: float = 0.0):
         self.label, self.takes_s = label, takes_s
@@ -44,16 +46,15 @@ class Stub:
         self.heard: list[int] = []
         self.looked = 0
         self.failures = 0  # of the checks of phrases to come
-        self.models = {
+        models = {
             "speech": SimpleNamespace(read=self.read_voice),
             "text": SimpleNamespace(read=lambda text, confidence, explained: TextReading(even(label), confidence)),
             "face": SimpleNamespace(look=self.look),
             "detector": blazeface(),
             "transcript": None,
         }
-
-    def serving(self, role: str) -> SimpleNamespace:
-        return SimpleNamespace(model=self.models[role], choice=SimpleNamespace(source="bundled"))
+        choices = [Choice("stub", "bundled", "1", "MIT")]
+        self.slots = Slots((role, Slot(role, choices, lambda _, model=model: model, None)) for role, model in models.items())
 
     def read_voice(self, samples: np.ndarray) -> SpeechReading:
         time.sleep(self.takes_s)
@@ -64,7 +65,7 @@ class Stub:
         self.looked += 1
         return even(self.label)
 
-    def written(self, function, samples: np.ndarray, *arguments) -> Transcript:
+    def speech_to_text(self, function, samples: np.ndarray, *arguments) -> Transcript:
         """Hears a phrase wherever the sound is loud, from its beginning to its end."""
         if function is transcription.checked:
             if self.failures:
@@ -161,9 +162,9 @@ def test_tail_gives_what_is_new():
     assert tail.since(10).items == () == tail.since(99).items
 
 
-def test_sketch_is_the_same_however_the_sound_is_cut():
+def test_columns_are_the_same_however_the_sound_is_cut():
     samples, generator = sound(13, SAMPLE_RATE).astype(np.float32) / 32767, np.random.default_rng(0)
-    whole, parts, at = Sketch(), Sketch(), 0
+    whole, parts, at = ColumnBuffer(), ColumnBuffer(), 0
     whole.add(samples)
     while at < len(samples):
         size = int(generator.integers(0, 9000))
@@ -175,10 +176,10 @@ def test_sketch_is_the_same_however_the_sound_is_cut():
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-def test_sketch_shows_a_tone_at_its_pitch_and_its_level():
-    sketch, time_s = Sketch(), np.arange(SAMPLE_RATE) / SAMPLE_RATE
-    sketch.add((0.5 * np.sin(2 * np.pi * 1000 * time_s)).astype(np.float32))
-    columns = sketch.since(0)
+def test_columns_show_a_tone_at_its_pitch_and_its_level():
+    buffer, time_s = ColumnBuffer(), np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    buffer.add((0.5 * np.sin(2 * np.pi * 1000 * time_s)).astype(np.float32))
+    columns = buffer.since(0)
     assert (columns.high[-1], columns.low[-1]) == (64, -64)
     strongest = np.geomspace(60, 8000, columns.bands.shape[1])[columns.bands[-1].argmax()]
     assert strongest == pytest.approx(1000, rel=0.07)
@@ -397,7 +398,7 @@ def test_phrases_in_another_language_are_left_out_and_told(opened):
 def test_phrases_end_at_pauses(ends, length, ended, until_s):
     segments = [Segment(end - 1, end, "words") for end in ends]
     assert live.finished(segments, length) == ended
-    assert live.written_until(segments, ended, length) == pytest.approx(until_s)
+    assert live.transcribed_until(segments, ended, length) == pytest.approx(until_s)
 
 
 def test_follower_sees_what_follow_sees():

@@ -24,7 +24,10 @@ TEN_MINUTES = 600.0
 
 
 def made_up(seconds: float, photograph: np.ndarray) -> Analysis:
-    """An analysis of a film as long as this: noise for a sound, a window every 2 s, of which some lack a modality and one has none."""
+    """An analysis of a film of so many ``seconds``: noise for a sound, and a span every 2 s.
+
+    Some spans lack a modality, and one has none.
+    """
     rng = np.random.default_rng(5)
     spans = []
     for start in np.arange(0.0, seconds - 0.5, 2.0):

@@ -22,7 +22,7 @@ FLAGS = [
 
 @pytest.fixture(scope="package")
 def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
-    """Starts a browser whose devices are allowed ("") or refused ("=deny"), and whose visitor speaks the language of ``locale``."""
+    """Starts a browser whose devices are allowed ("") or refused ("=deny"); its visitor speaks the language of ``locale``."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium, or name one in CHROMIUM")
     playwright = pytest.importorskip(
@@ -58,8 +58,10 @@ def german(launch: Callable) -> Iterator:
 
 @pytest.fixture
 def open_page(app: App, browser) -> Iterator[Callable]:
-    """Opens the page with these sections of an answer open, as if they had been left so; afterwards no page may have asked another
-    server for anything or thrown an error."""
+    """Opens the page with these sections of an answer open, as if they had been left so.
+
+    Afterwards no page may have asked another server for anything or thrown an error.
+    """
     pages, elsewhere, errors = [], [], []
 
     def opened(size: dict = WIDE, scheme: str = "light", within=browser, sections: Sequence[str] = SECTIONS):

@@ -310,6 +310,13 @@ BORROWED = """text:
 """
 
 
+def test_a_file_without_a_bundled_model_has_the_weight_of_the_projects_own(tmp_path):
+    file = tmp_path / "weights.yaml"
+    file.write_text("\n".join(BORROWED.replace("HASH", "a" * 64).splitlines()[:2]), "utf-8")
+    with contextlib.closing(Analyzer("auto", file)) as analyzer:
+        assert analyzer.weights == Analyzer("bundled").weights
+
+
 @pytest.mark.parametrize("source", ["auto", "hub", "bundled"])
 def test_the_comparison_and_the_analyzer_know_one_fitted_weight(tmp_path, source):
     """Also where a model of the Hub serves, which has none of its own and takes the bundled model's."""

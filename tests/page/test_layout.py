@@ -24,7 +24,7 @@ MOST_HEIGHT = 1600  # of the page with its sections closed, at DESK
 MOST_SHIFT = 0.05  # of the layout while an answer arrives, as browsers count it
 LANGUAGES = ("en-US", "de-DE", "es-ES")
 
-# Adds up the layout shifts that no input of the visitor explains, and notes when the result came and when its summary was painted.
+# Adds up the layout shifts that no input of the visitor explains; notes when the result came and when its summary was painted.
 WATCH = """() => {
   window.shift = 0;
   new PerformanceObserver((list) => {

@@ -121,7 +121,8 @@ def test_the_answer_moves_and_stopping_gives_the_whole(open_page, app):
     assert np.ptp(places) <= LOST_S  # a starving browser drops or doubles 10 ms for one of the two; a packet has 200
     page.locator("#sound .js-plotly-plot").wait_for(timeout=ANSWER_MS)
     drawn = page.evaluate("""(() => {
-      const wave = document.querySelector('#sound .js-plotly-plot')._fullData.filter(t => t.type === 'scatter' && t.yaxis === 'y2');
+      const traces = document.querySelector('#sound .js-plotly-plot')._fullData;
+      const wave = traces.filter(t => t.type === 'scatter' && t.yaxis === 'y2');
       return wave.map(t => Array.from(t.y)) })()""")
     _, low, high = envelope(sent.samples)
     np.testing.assert_allclose(drawn[:2], [low, high], atol=0.02)

@@ -163,7 +163,7 @@ def heights(page) -> list[float]:
 
 @pytest.fixture
 def filmed_page(open_page, video):
-    """Opens the page, hands in the film, and gives the page and the very answer that it shows: another hearing may have other times."""
+    """Opens the page, hands in the film, and gives the page and the answer that it shows: another run may give other times."""
 
     def opened(size: dict = WIDE, scheme: str = "light", **options):
         page = open_page(size, scheme, **options)

@@ -42,7 +42,7 @@ HEARD = """
 })()
 """
 
-# Keeps, of each event of a kind, what the page showed at its next painting: how much later, the event's place and value, and texts.
+# Keeps, of each event of a kind, what the page showed at its next painting, and how much later; the event's place and value.
 PAINTED = """([kind, places]) => {
   window.painted = [];
   document.addEventListener(kind, ({ timeStamp, target, clientX }) => requestAnimationFrame(() => {
@@ -83,8 +83,8 @@ def headline(page) -> str:
 def figure(page, place: str) -> list[dict]:
     """The traces of the figure in ``place``, once it is drawn."""
     page.locator(f"{place} .js-plotly-plot").wait_for(timeout=ANSWER_MS)
-    drawn = f"JSON.stringify(document.querySelector('{place} .js-plotly-plot').data.map(t => ({{type: t.type, x: t.x, y: t.y, value: t.value}})))"
-    return json.loads(page.evaluate(drawn))
+    data = f"document.querySelector('{place} .js-plotly-plot').data"
+    return json.loads(page.evaluate(f"JSON.stringify({data}.map(t => ({{type: t.type, x: t.x, y: t.y, value: t.value}})))"))
 
 
 def is_open(page, section: str) -> bool:

@@ -1,4 +1,4 @@
-"""Downloads by the real client from a Hub on this machine: what is in the cache, what is fetched, what is refused and in which words."""
+"""Downloads by the real client from a Hub on this machine: what is in the cache, what is fetched, what is refused and how."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The app with a Hub on this machine: every model from it, none of them when it misbehaves, and no connection when the cache is warm."""
+"""The app with a Hub on this machine: every model from it, none when it misbehaves, and no connection when the cache is warm."""
 
 import hashlib
 
@@ -24,7 +24,7 @@ SOURCES = {
 
 
 def serve(hub, folder):
-    """Tiny random models of the real architectures in the Hub's repositories, and the weights file that names them before our own."""
+    """Tiny random models of the real architectures in the Hub's repositories; the weights file names them before our own."""
     content = YAML(typ="safe").load((ROOT / "weights.yaml").read_text("utf-8"))
     for role, (loader, build, known) in SOURCES.items():
         built = folder / role

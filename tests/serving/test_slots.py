@@ -110,8 +110,8 @@ def test_a_service_keeps_a_spare():
     models = Models()
     slot = models.slot(SERVICE, OWN)
     assert slot.get().choice is SERVICE and slot.status == Status(State.REMOTE, model="service")
-    assert slot.spare().choice is OWN and slot.spare() is slot.spare()
-    assert models.slot(SERVICE).spare() is None
+    assert slot.fallback().choice is OWN and slot.fallback() is slot.fallback()
+    assert models.slot(SERVICE).fallback() is None
 
 
 def test_share_fetched_grows_with_the_files(tmp_path, monkeypatch):

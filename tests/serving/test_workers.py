@@ -185,7 +185,7 @@ BY_HANGING, WITH_LOCK = "test_workers.write_pid_and_hang", "test_workers.write_p
         (BY_HANGING, "sys.exit(5)", 5, 1.5),
         (BY_HANGING, "os.kill(os.getpid(), 15)", -15, 1.5),
         (BY_HANGING, "os.kill(os.getpid(), 9)", -9, 1.5),
-        (WITH_LOCK, "os.kill(os.getpid(), 9)", -9, 2 + workers.SPARE_S + 2),
+        (WITH_LOCK, "os.kill(os.getpid(), 9)", -9, 2 + workers.GRACE_S + 2),
     ],
     ids=["exit", "terminated", "killed", "killed, worker in C"],
 )

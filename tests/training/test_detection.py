@@ -1,5 +1,7 @@
 """The check of the face detectors: its pictures, and its figures of detectors that see everything, nothing or too much."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ def test_backgrounds_are_of_four_kinds_and_come_again_from_their_seed():
 
 
 def test_figures_of_a_detector_that_misses_every_second_face(scenes):
-    empty = [detection.Scene(detection.background("blur", np.random.default_rng(i))) for i in range(3)]
+    empty = [detection.background("blur", np.random.default_rng(i)) for i in range(3)]
     seen = [scene for i, scene in enumerate(scenes) if i % 2 == 0]
     figures = detection.figures(Knowing(seen), scenes, empty, Reader())
     assert figures["found"] == 0.5 and figures["n"] == 8 and figures["false_faces"] == 0 and figures["n_empty"] == 3
@@ -68,8 +70,8 @@ def test_figures_of_a_detector_that_misses_every_second_face(scenes):
 
 
 def test_a_face_beside_the_pasted_one_is_no_find_and_one_in_an_empty_picture_is_false(scenes):
-    empty = [detection.Scene(detection.background("blur", np.random.default_rng(i))) for i in range(3)]
-    beside = [detection.Scene(scene.image, ((scene.box[0] + 320) % 640, scene.box[1], 20, 20)) for scene in scenes]
+    empty = [detection.background("blur", np.random.default_rng(i)) for i in range(3)]
+    beside = [dataclasses.replace(scene, box=((scene.box[0] + 320) % 640, scene.box[1], 20, 20)) for scene in scenes]
     figures = detection.figures(Knowing([*beside[1:], scenes[0]], elsewhere=(300, 200, 80, 80)), scenes, empty, Reader())
     assert figures["found"] == pytest.approx(1 / 8, abs=1e-3) and figures["false_faces"] == 3
 

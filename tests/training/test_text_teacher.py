@@ -77,10 +77,10 @@ def test_another_file_is_no_teacher(small, tmp_path, monkeypatch):
 def test_rare_labels_are_drawn_more_often():
     labels = np.zeros((110, 7), np.float32)
     labels[:90, 0], labels[90:100, 1] = 1, 1  # the last ten have none
-    odds = text_teacher.chances(labels)
-    assert odds.sum() == pytest.approx(1) and odds[95] / odds[0] == pytest.approx(9**text_teacher.POWER)
-    assert odds[0] < odds[105] < odds[95]
-    assert text_teacher.chances(labels[100:]) == pytest.approx(np.full(10, 0.1))
+    drawn = text_teacher.draw_probabilities(labels)
+    assert drawn.sum() == pytest.approx(1) and drawn[95] / drawn[0] == pytest.approx(9**text_teacher.POWER)
+    assert drawn[0] < drawn[105] < drawn[95]
+    assert text_teacher.draw_probabilities(labels[100:]) == pytest.approx(np.full(10, 0.1))
 
 
 def test_what_was_read_is_not_read_again_but_by_another_teacher(tmp_path, monkeypatch):
@@ -112,7 +112,7 @@ def test_the_student_is_drawn_to_the_teacher_and_to_the_labels():
     rows = [Example("1", "a", happy, "1"), Example("2", "b", -1, "2")]
     read = torch.zeros(2, 7)
     read[:, sad] = 4.0
-    wanted = text_student.Taught(text.Targets.of(rows), read, torch.zeros(2, 28))
+    wanted = text_student.DistillationTargets(text.Targets.of(rows), read, torch.zeros(2, 28))
     loss = wanted.loss(0.0, 0.0)
 
     def of(row, label, emotions=0.0):
@@ -122,8 +122,8 @@ def test_the_student_is_drawn_to_the_teacher_and_to_the_labels():
 
     assert of(1, sad) < of(1, happy) and of(1, sad) < of(1, sad, emotions=2.0)
     assert of(0, happy) - of(1, happy) < of(0, sad) - of(1, sad)  # its own label speaks for the first
-    odds = text_student.odds(wanted)
-    assert odds.sum() == pytest.approx(1)
+    drawn = text_student.draw_probabilities(wanted)
+    assert drawn.sum() == pytest.approx(1)
 
 
 def test_a_student_is_distilled_and_read(small, tmp_path, monkeypatch):

@@ -223,8 +223,8 @@ def test_a_draft_has_the_words_too(spoken: np.ndarray) -> None:
 
 
 def test_only_english_is_written_down(spoken: np.ndarray) -> None:
-    assert all(transcription.speaks(code) for code in ("en", "en-US", "EN_gb", " English "))
-    assert not any(transcription.speaks(code) for code in ("de", "", "auto", "enm"))
+    assert all(transcription.supports(code) for code in ("en", "en-US", "EN_gb", " English "))
+    assert not any(transcription.supports(code) for code in ("de", "", "auto", "enm"))
     assert transcribe(spoken, "de") is None
 
 
@@ -379,10 +379,10 @@ def test_whispers_beliefs_come_through(whisper_folder: str, spoken: np.ndarray, 
 
 
 def test_a_whisper_speaks_what_its_vocabulary_holds(whisper_folder: str, tmp_path: Path) -> None:
-    assert transcription.speaks("en", whisper_folder)
-    assert not transcription.speaks("de", whisper_folder)
+    assert transcription.supports("en", whisper_folder)
+    assert not transcription.supports("de", whisper_folder)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "whisper", "vocab_size": 51865}), "utf-8")
-    assert transcription.speaks("de", str(tmp_path))
+    assert transcription.supports("de", str(tmp_path))
 
 
 def test_what_is_no_whisper_is_refused(whisper_folder: str, tmp_path: Path) -> None:
