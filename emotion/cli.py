@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     level = logging.INFO if arguments.command == "train" else logging.ERROR
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        result = arguments.run(arguments)
+        with _others_to_stderr():
+            result = arguments.run(arguments)
     except InputError as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
@@ -153,6 +154,20 @@ def _add_publish(add_parser: AddParser) -> None:
     publish.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
     publish.add_argument("--json", action="store_true", help=JSON_HELP)
     publish.set_defaults(run=_publish, show=_show_published)
+
+
+@contextlib.contextmanager
+def _others_to_stderr() -> Iterator[None]:
+    """Sends what libraries and worker processes print to stderr. loky, for one, prints on stdout where a worker cannot start."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

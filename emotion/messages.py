@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from importlib.resources import files
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +19,8 @@ LANGUAGES = (ENGLISH, "de", "es")
 
 THIN_SPACE = "\u202f"
 MOST_LISTED = 20  # items of a list within a sentence: some models have a thousand labels
+MOST_NESTED = 20  # messages and lists within one another that are parsed: far more than the package makes
+LEAST_DECIMAL, MOST_DIGITS = 0.001, 10**15  # numbers nearer to 0 or farther from it are said to three significant digits
 # {seconds} stands for the field's value. {modality:the} stands for the name that the table has under "the_" and the value.
 FIELD = re.compile(r"{(\w+)(?::(\w+))?}")
 
@@ -42,9 +45,12 @@ class Message:
         object.__setattr__(self, "fields", {name: _plain(value) for name, value in self.fields.items()})
 
     def say(self, language: str = ENGLISH) -> str:
-        """The sentence in one of LANGUAGES, its numbers written as in that language."""
-        text = _table()["messages"][self.code][language]
-        return FIELD.sub(lambda found: said_of(self.fields[found[1]], language, found[2]), text)
+        """The sentence in one of LANGUAGES, its numbers written as in that language; of an unknown code, code and fields."""
+        said = _table()["messages"].get(self.code)
+        if said is None:
+            fields = ", ".join(f"{name}: {said_of(value, language)}" for name, value in self.fields.items())
+            return f"{self.code} ({fields})" if fields else self.code
+        return FIELD.sub(lambda found: said_of(self.fields[found[1]], language, found[2]), said[language])
 
     def __str__(self) -> str:
         return self.say()
@@ -54,9 +60,13 @@ class Message:
         return {"code": self.code, "fields": {name: _ready(value) for name, value in self.fields.items()}}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Message":
-        """The message that ``to_dict()`` gave. Raises ValueError for an unknown code, and for fields that are not the code's."""
-        message = cls(data["code"], {name: _parsed(value) for name, value in data["fields"].items()})
+    def from_dict(cls, data: Mapping[str, Any], room: int = MOST_NESTED) -> "Message":
+        """The message that ``to_dict()`` gave.
+
+        Raises ValueError for an unknown code, for fields that are not the code's, and where more than ``room`` messages and lists
+        lie within one another.
+        """
+        message = cls(data["code"], {name: _parsed(value, room - 1) for name, value in data["fields"].items()})
         if message.code not in codes() or set(message.fields) != codes()[message.code]:
             raise ValueError(f"no code {message.code!r} has the fields {sorted(message.fields)}")
         return message
@@ -65,7 +75,8 @@ class Message:
 class InputError(ValueError):
     """An input that cannot be used, or a model, file or service that an answer needs and cannot have.
 
-    ``str()`` of the error is its English sentence, with the problem, the value and the limit.
+    ``str()`` of the error is its English sentence, with the problem, the value and the limit. ``fields`` may hold messages;
+    ``to_dict()`` has them ready for JSON.
 
     Parameters
     ----------
@@ -90,6 +101,10 @@ class InputError(ValueError):
     @property
     def fields(self) -> Mapping[str, Any]:
         return self.message.fields
+
+    def to_dict(self) -> dict[str, Any]:
+        """``code`` and ``fields``, as ``Message.to_dict()``."""
+        return self.message.to_dict()
 
     def __str__(self) -> str:
         return self.message.say()
@@ -116,9 +131,17 @@ def codes() -> dict[str, set[str]]:
 
 
 def number(value: float, language: str = ENGLISH) -> str:
-    """A number with at most three decimals and its thousands separated, as the language writes it."""
-    rounded = round(value, 3)
-    text = f"{int(rounded) if rounded == int(rounded) else rounded:,}"
+    """A number with at most three decimals and its thousands separated, as the language writes it.
+
+    One below LEAST_DECIMAL or from MOST_DIGITS on has three significant digits instead.
+    """
+    if abs(value) >= MOST_DIGITS:
+        text = f"{Decimal(value):.3g}"  # an integer may be too large for a float
+    elif 0 < abs(value) < LEAST_DECIMAL:
+        text = f"{value:.3g}"
+    else:
+        rounded = round(value, 3)
+        text = f"{int(rounded) if rounded == int(rounded) else rounded:,}"
     return text if language == ENGLISH else text.translate({ord(","): THIN_SPACE, ord("."): ","})
 
 
@@ -153,10 +176,12 @@ def _ready(value: Any) -> Any:
     return [_ready(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _parsed(value: Any) -> Any:
+def _parsed(value: Any, room: int) -> Any:
+    if not room:
+        raise ValueError("too many messages and lists lie within one another")
     if isinstance(value, Mapping):
-        return Message.from_dict(value)
-    return tuple(map(_parsed, value)) if isinstance(value, list) else value
+        return Message.from_dict(value, room)
+    return tuple(_parsed(item, room - 1) for item in value) if isinstance(value, list) else value
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from emotion.mood import mood
 # last line of "python -m emotion.training.robustness fusion".
 HEARD = 0.65
 FUSION_CODES = ("weights_all_zero",)  # of the notes of a Fusion
-DECIMALS = 6  # of probabilities, moods and shares in to_dict(): fusing a parsed result again gives the same answer
+DECIMALS = 6  # of probabilities, moods and shares in to_dict(): a parsed result fused again gives the same answer to four
 
 
 @dataclass(frozen=True)
@@ -484,7 +484,7 @@ class Analysis:
         """
         try:
             return _parse(data)
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
             raise InputError("analysis_malformed", error=f"{type(e).__name__}: {e}") from e
 
 

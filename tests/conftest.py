@@ -1,5 +1,6 @@
-"""What tests of several folders share: the running app, and the project's own clips."""
+"""What tests of several folders share: their tiers, the running app, and the project's own clips."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,36 @@ import pytest
 import soundfile as sf
 from scipy.signal import resample_poly
 
+import emotion
+from emotion.analyzer import Analyzer
 from tests.clips import MEDIA, spoken_video
 from tests.running import App, started
+
+HERE = Path(__file__).parent
+READING = {"bench", "face", "live", "training", "transcript"}  # folders whose tests load models
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test belongs to a tier: by what it uses, by its folder, or by a mark of its own; without any it is fast.
+
+    Those that use the running app keep to one of the processes that run tests, so that there is one app and one browser.
+    """
+    for item in items:
+        if "launch" in item.fixturenames:
+            item.add_marker("browser")
+        elif {"app", "analyzer"} & set(item.fixturenames) or item.path.relative_to(HERE).parts[0] in READING:
+            item.add_marker("models")
+        if not any(item.get_closest_marker(tier) for tier in ("models", "browser", "slow")):
+            item.add_marker("fast")
+        if {"app", "launch"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("app"))
+
+
+@pytest.fixture(scope="session")
+def analyzer() -> Iterator[Analyzer]:
+    """With the models that come with the app."""
+    with contextlib.closing(emotion.load("bundled")) as with_models:
+        yield with_models
 
 
 @pytest.fixture(scope="session")

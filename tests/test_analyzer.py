@@ -20,13 +20,6 @@ from tests.clips import ASTRONAUT, GLAD
 
 
 @pytest.fixture(scope="module")
-def analyzer():
-    with_models = emotion.load("bundled")
-    yield with_models
-    with_models.close()
-
-
-@pytest.fixture(scope="module")
 def whole(analyzer, video):
     return analyzer.analyze(video=video)
 

@@ -89,6 +89,18 @@ def test_what_a_module_marks_as_its_own_stays_there():
     assert not used
 
 
+def test_no_test_imports_another():
+    """What two of them need is a fixture of a conftest.py, or in a module of its own."""
+    found = [
+        f"{file.name} imports {module} {name}"
+        for file in (imports.ROOT.parent / "tests").rglob("*.py")
+        for module, name in imports.imported(file)
+        for part in (*module.split("."), name)
+        if part.startswith("test_") or part == "conftest"
+    ]
+    assert not found
+
+
 def test_each_loader_is_a_class_of_its_module():
     for module, name in LOADERS.values():
         assert isinstance(getattr(importlib.import_module(module), name), type)

@@ -80,6 +80,13 @@ def test_numbers_lists_names_and_reasons_are_said_as_the_language_does():
     many = Message("labels_unclear", {"labels": [f"LABEL_{i}" for i in range(1000)]}).say()
     assert "LABEL_19 ..." in many and "LABEL_20" not in many
     assert [messages.number(value) for value in (4577.2, 4577, 0.1234, -0.0)] == ["4,577.2", "4,577", "0.123", "0"]
+    assert [messages.number(value) for value in (-0.0001, 0.00051, 1e35, 10**400)] == [
+        "-0.0001",
+        "0.00051",
+        "1.00e+35",
+        "1.00e+400",
+    ]
+    assert messages.number(0.00025, "de") == "0,00025" and messages.number(999_999_999_999_999) == "999,999,999,999,999"
 
 
 def test_what_a_field_holds_is_ready_for_json():
@@ -88,7 +95,14 @@ def test_what_a_field_holds_is_ready_for_json():
     inner = InputError("hub_off")
     outer = InputError("not_published", repo="a/b", why=inner)
     assert outer.fields == {"repo": "a/b", "why": inner.message} and outer.code == "not_published"
-    assert Message.from_dict(outer.message.to_dict()) == outer.message
+    assert Message.from_dict(outer.to_dict()) == outer.message
+    assert outer.to_dict()["fields"]["why"] == {"code": "hub_off", "fields": {}}
+
+
+def test_a_code_that_is_not_in_the_table_is_said_as_it_is():
+    assert str(InputError("of_my_own")) == str(Message("of_my_own")) == "of_my_own"
+    outer = Message("of_my_own", {"seconds": 0.5, "why": InputError("no_such_code")})
+    assert str(outer) == "of_my_own (seconds: 0.5, why: no_such_code)"
 
 
 @pytest.mark.parametrize("error", [MemoryError("of /home/me"), KeyError("token")])

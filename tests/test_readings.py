@@ -98,6 +98,7 @@ def test_each_warning_is_the_sentence_of_its_code(whole):
     ]
     assert [Message.from_dict(code).say() for code in data["codes"]] == data["warnings"]
     again = Analysis.from_dict(data)
+    assert again.to_dict()["codes"] == data["codes"]
     refused = dataclasses.replace(again, fusion=fuse(again.modalities, {"text": 1})).to_dict()
     assert refused["codes"] == data["codes"][:1]  # what was said of the weights goes with them
 
@@ -111,9 +112,19 @@ def rounded(value):
     return round(value, 4) if isinstance(value, float) else value
 
 
+def nested(times):
+    """A message that holds a message that holds a message."""
+    message = {"code": "no_face", "fields": {}}
+    for _ in range(times):
+        message = {"code": "no_model", "fields": {"role": "text", "why": message}}
+    return message
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
+        lambda d: {**d, "codes": [nested(30)]},
+        lambda d: {**d, "codes": [nested(450)]},
         *(
             lambda d, code=code: {**d, "codes": [code]}
             for code in (

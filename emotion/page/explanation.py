@@ -11,8 +11,8 @@ from emotion.readings import Analysis, FaceReading, Reading, SpeechReading, Text
 MOST_WORDS = 2  # named of those that counted
 LONGEST_WORD = 24  # letters that are quoted of one
 LEAST_POINTS = 0.03  # of probability that a word must add to be named
-STRETCH_S = 1.0  # of a voice
-CLEAR = 1.25  # times an even share, from which on a stretch of the voice or a part of the face stands out
+SEGMENT_S = 1.0  # of a voice
+CLEAR = 1.25  # times an even share, from which on a segment of the voice or a part of the face stands out
 PARTS = ("brow", "middle", "mouth")  # two rows each of the six of FaceFrame.regions
 
 
@@ -56,8 +56,8 @@ def _of(say: Say, reading: Reading) -> str | None:
         quoted = [say("quoted", text=word) for word in words]
         return say("counted_word" if len(words) == 1 else "counted_text", words=say.listed(quoted)) if words else None
     if isinstance(reading, SpeechReading):
-        stretch = telling_stretch(reading)
-        return say("counted_speech", start=f"{stretch[0]:.1f}", end=f"{stretch[1]:.1f}") if stretch else None
+        segment = telling_segment(reading)
+        return say("counted_speech", start=f"{segment[0]:.1f}", end=f"{segment[1]:.1f}") if segment else None
     if isinstance(reading, FaceReading):
         part = telling_part(reading)
         return say(f"counted_{part}") if part else None
@@ -72,9 +72,9 @@ def telling_words(reading: TextReading) -> list[str]:
     return list(dict.fromkeys(shown))[:MOST_WORDS]
 
 
-def telling_stretch(reading: SpeechReading) -> tuple[float, float] | None:
-    """Start and end in seconds of the STRETCH_S that had most attention, if it stands out from an even share."""
-    steps = round(STRETCH_S / reading.attention_step) if reading.attention_step else 0
+def telling_segment(reading: SpeechReading) -> tuple[float, float] | None:
+    """Start and end in seconds of the SEGMENT_S that had most attention, if it stands out from an even share."""
+    steps = round(SEGMENT_S / reading.attention_step) if reading.attention_step else 0
     if not 0 < steps < len(reading.attention):
         return None
     within = np.convolve(reading.attention, np.ones(steps), "valid")

@@ -85,7 +85,7 @@ function drawAxis() {
 
 // --- a moment
 
-// The window at a moment; where nothing was read, the stretch from the window before to the next.
+// The window at a moment; where nothing was read, the time from the window before to the next.
 function windowAt(moment) {
   const { spans, duration } = given;
   const index = spans.findLastIndex(({ start }) => start <= moment);
@@ -154,16 +154,16 @@ function showPicture(moment) {
 function showSound(here, moment) {
   if (!given.recording.sound) return;
   const whole = given.recording.sound.seconds;
-  const about = here.end - here.start > HEARD_S ? moment : middle(here); // a long stretch in which nothing was read
+  const about = here.end - here.start > HEARD_S ? moment : middle(here); // a long time in which nothing was read
   const length = Math.min(HEARD_S, whole);
   const from = within(about - length / 2, 0, whole - length);
   const ms = (time) => Math.round(1000 * time);
   one(".sound svg").setAttribute("viewBox", `${ms(from)} 0 ${ms(length)} 1000`);
   one(".sound .edge").setAttribute("d", `M${ms(here.start)} 0V1000M${ms(here.end)} 0V1000`);
   one(".sound .pitch").setAttribute("d", pitchLine(from, from + length));
-  const stretch = times({ start: from, end: from + length });
-  one(".sound figcaption").textContent = say(pitch.length ? "timeline_sound_pitch" : "timeline_sound", { times: stretch });
-  one(".sound [role=img]").setAttribute("aria-label", say("timeline_spectrogram", { times: stretch }));
+  const heard = times({ start: from, end: from + length });
+  one(".sound figcaption").textContent = say(pitch.length ? "timeline_sound_pitch" : "timeline_sound", { times: heard });
+  one(".sound [role=img]").setAttribute("aria-label", say("timeline_spectrogram", { times: heard }));
 }
 
 function pitchLine(from, to) {

@@ -30,7 +30,11 @@ MAX_FETCHERS = 5
 
 
 class State(enum.StrEnum):
-    """Of a role. A model serves in three: READY the wanted one, BUNDLED one of this machine in its place, REMOTE a server's."""
+    """Of a role.
+
+    READY: a wanted model serves; reasons, if any, say why not a better one. BUNDLED: one of this machine serves in its place.
+    REMOTE: a server's. While LOADING or DOWNLOADING the fallback may serve already.
+    """
 
     WAITING = "waiting"
     LOADING = "loading"
@@ -190,9 +194,9 @@ class Slot(Generic[Model]):
         if self._serving is None and self._warming:
             self._serve_fallback()
         if self._serving is None:
-            self.settle()
-        if self._serving is None:
-            raise InputError("no_model", role=self.role, why=self._status.reason)
+            refused = self.settle()
+            if self._serving is None:
+                raise InputError("no_model", role=self.role, why=refused)
         return self._serving
 
     def fallback(self) -> Serving[Model] | None:
@@ -204,22 +208,29 @@ class Slot(Generic[Model]):
 
     def _loaded_fallback(self, choice: Choice) -> Serving[Model]:
         with self._loading:
-            if self._fallback is None:
-                self._fallback = Serving(choice, self.load(choice))
+            self._fallback = self._fallback or Serving(choice, self.load(choice))
             return self._fallback
 
     def warm(self) -> None:
         """Load the fallback, so that requests are answered, then the best model that can be had. Never raises."""
         if self._fallback_choice not in (None, self.choices[0]):
-            self._status, self._warming = Status(State.LOADING), True
+            with self._loading:
+                if self._serving is None:
+                    self._status, self._warming = Status(State.LOADING), True
             self._serve_fallback()
         self.settle()
 
-    def settle(self) -> None:
-        """Load the best model that can be had, and let it serve. Never raises; ``status`` says what came of it."""
+    def settle(self) -> tuple[Message, ...]:
+        """Load the best model that can be had, and let it serve. Never raises; ``status`` says what came of it.
+
+        Returns
+        -------
+        tuple of Message
+            Why each choice that was tried does not serve, best first.
+        """
         with self._settling:
             if self._settled:
-                return
+                return ()
             start = time.monotonic()
             refused: list[Message] = []
             for choice in self.choices:
@@ -239,18 +250,22 @@ class Slot(Generic[Model]):
             else:
                 self._status = Status(State.FAILED, reason=tuple(refused))
                 log.error("%s: no model", self.role)
-            if self._serving is not None and self._serving.choice.source != "remote":
-                self._fallback = None  # only a remote model needs one: let its memory go
+            with self._loading:
+                if self._serving is not None and self._serving.choice.source != "remote":
+                    self._fallback = None  # only a remote model needs one: let its memory go
             self._settled = self._serving is not None
+            return tuple(refused)
 
     def _serve_fallback(self) -> None:
-        try:
-            fallback = self.fallback()
-        except Exception:
-            log.exception("%s: the model that needs no network did not load", self.role)
-            return
+        """Unless something serves by then: what was settled on has no need of it."""
         with self._loading:
-            self._serving = self._serving or fallback
+            if self._serving is not None or self._fallback_choice is None:
+                return
+            try:
+                self._fallback = self._fallback or Serving(self._fallback_choice, self.load(self._fallback_choice))
+            except Exception:
+                log.exception("%s: the model that needs no network did not load", self.role)
+            self._serving = self._fallback
 
     def _loaded(self, choice: Choice) -> Serving[Model]:
         """A choice's model, its files fetched first where they come from the Hub."""

@@ -1,7 +1,8 @@
 """Worker processes for what may crash or hang: decoding media, speech to text.
 
 A pebble pool of spawned processes behind ``concurrent.futures.Future``. What happens in a worker stays there: the caller gets a
-result or an exception, within the time limit. A worker that dies, is killed or is past its limit is replaced.
+result or an exception, within the time limit. A worker that dies, is killed or is past its limit is replaced. Beside the workers
+runs loky's resource tracker, a process of its own of 18 MB.
 """
 
 import atexit

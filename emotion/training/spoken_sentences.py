@@ -20,6 +20,7 @@ import numpy as np
 import emotion
 from emotion.environment import SOURCES
 from emotion.labels import LABELS
+from emotion.messages import InputError
 from emotion.mood import mood
 from emotion.training.experiments import table
 from emotion.training.robustness import SENTENCES, share
@@ -118,9 +119,14 @@ def misses(answered: Sequence[Answer]) -> list[dict[str, Any]]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", choices=SOURCES, default="bundled", help="where the model comes from (default: %(default)s)")
-    recogniser = emotion.load(parser.parse_args(argv).source).text
-    answered = answers(recogniser, sentences())
-    earlier = answers(recogniser, [Sentence(EARLIER, text, low, high) for text, (_, low, high) in SENTENCES.items()])
+    arguments = parser.parse_args(argv)
+    try:
+        recogniser = emotion.load(arguments.source).text
+        answered = answers(recogniser, sentences())
+        earlier = answers(recogniser, [Sentence(EARLIER, text, low, high) for text, (_, low, high) in SENTENCES.items()])
+    except InputError as e:
+        print(e, file=sys.stderr)
+        return 1
     row = by_category(earlier)[0] | {"label accepted": "", f"wrong label over {CONFIDENT}": ""}
     print(table([*by_category(answered), row]), "", table(misses(answered)), sep="\n")
     return 0

@@ -2,6 +2,9 @@
 
 ``python -m emotion.training.text_calibration`` prints a Markdown table, from EMOTION_DATA: of the tenth of each set that is held
 out by a hash of its groups, and of the official dev parts. ``--source`` chooses the model as in ``emotion analyze``.
+
+Where a model's temperature was fitted on held-out rows (the bundled model's on those of GoEmotions, MELD and ISEAR, a student's
+on all) the ECE of these rows is in-sample. That of the dev parts is not.
 """
 
 import argparse
@@ -21,6 +24,10 @@ from emotion.training.experiments import table
 SETS = ("goemotions", "meld", "isear", "dailydialog", "empathetic", "emorynlp", "xed")
 DEVELOPED = ("goemotions", "meld")  # have an official dev part
 COLUMNS = ("accuracy", "macro_f1", "weighted_f1", "ece")
+NOTE = (
+    "ECE is in-sample on the held-out rows that a model's temperature was fitted on: GoEmotions, MELD and ISEAR for the bundled "
+    "model, all for a student. It is not on the dev parts."
+)
 
 
 def parts(folder: Path) -> dict[str, list[Example]]:
@@ -39,18 +46,18 @@ def calibration(recogniser: evaluation.Predicts, sets: dict[str, list[Example]])
         def ece(rows: np.ndarray, probabilities: np.ndarray = probabilities, truth: np.ndarray = truth) -> float:
             return metrics.calibration_error(probabilities[rows], truth[rows])
 
-        figures, spreads = metrics.report(probabilities, truth), metrics.intervals(probabilities, truth, groups)
-        spreads["ece"] = metrics.interval(ece, groups).tolist()
-        cells = {column: export.with_interval(figures[column], spreads[column]) for column in COLUMNS}
+        figures, bounds = metrics.report(probabilities, truth), metrics.intervals(probabilities, truth, groups)
+        bounds["ece"] = metrics.interval(ece, groups).tolist()
+        cells = {column: export.with_interval(figures[column], bounds[column]) for column in COLUMNS}
         rows.append({"part": name, "n": len(examples)} | cells)
     return rows
 
 
 def figures(recogniser: Any) -> str:
-    """Markdown tables of a text recogniser: the spoken sentences by category, its misses among them, and ``calibration``."""
+    """Markdown of a text recogniser: the spoken sentences by category, its misses among them, ``calibration``, and NOTE."""
     answered = spoken_sentences.answers(recogniser, spoken_sentences.sentences())
     rows = [spoken_sentences.by_category(answered), spoken_sentences.misses(answered)]
-    return "\n\n".join(map(table, [*rows, calibration(recogniser, parts(export.data_file("text")))]))
+    return "\n\n".join([*map(table, [*rows, calibration(recogniser, parts(export.data_file("text")))]), NOTE])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,10 +65,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--source", choices=SOURCES, default="bundled", help="where the model comes from (default: %(default)s)")
     arguments = parser.parse_args(argv)
     try:
-        print(table(calibration(emotion.load(arguments.source).text, parts(export.data_file("text")))))
+        rows = calibration(emotion.load(arguments.source).text, parts(export.data_file("text")))
     except InputError as e:
         print(e, file=sys.stderr)
         return 1
+    print(table(rows), "", NOTE, sep="\n")
     return 0
 
 

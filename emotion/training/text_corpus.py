@@ -18,7 +18,7 @@ from emotion.training.datasets import Example
 from emotion.training.experiments import run
 
 # CARER is not among them: its tweets were labelled by their hashtags, and most say the emotion by name.
-TABLES = ("empathetic", "dailydialog", "emorynlp", "xed")
+LEARNT = ("empathetic", "dailydialog", "emorynlp", "xed")
 SHORT = 4  # words: a text of fewer ("oh my god") stands in many places and gives nothing away
 
 
@@ -51,7 +51,7 @@ def corpus(folder: Path, unlabelled: bool = False) -> tuple[list[Example], list[
     source = datasets.Source(folder)
     rows = list(datasets.goemotions_rows(source, "train"))
     rows += [e for name in ("meld", "isear", "emobank") for e in datasets.load("text", name, folder, "train")]
-    rows += [e for name in TABLES for e in datasets.table_rows(source, name, "train")]
+    rows += [e for name in LEARNT for e in datasets.table_rows(source, name, "train")]
     chosen, held = training_loop.split(rows)
     held = [e for e in held if is_known(e)]
     if unlabelled:
@@ -71,21 +71,21 @@ def is_known(example: Example) -> bool:
 
 def apart(chosen: list[Example], kept: Iterable[str]) -> list[Example]:
     """Those of ``chosen`` whose text is not in ``kept``, where short texts may be. No scene of EmoryNLP that is partly in it."""
-    said = {plain for text in kept if len((plain := words(text)).split()) >= SHORT}
+    said = {plain for one in kept if len((plain := words(one)).split()) >= SHORT}
     twice = [words(e.item) in said for e in chosen]
     scenes = {e.group for e, again in zip(chosen, twice, strict=True) if again and e.group.startswith("emorynlp-")}
     return [e for e, again in zip(chosen, twice, strict=True) if not again and e.group not in scenes]
 
 
-def words(text: str) -> str:
+def words(said: str) -> str:
     """A text as its letters and digits alone, to find it again in another spelling."""
-    return " ".join(re.findall(r"[a-z0-9]+", normalise(text).replace("'", "")))
+    return " ".join(re.findall(r"[a-z0-9]+", normalise(said).replace("'", "")))
 
 
 def nearest(asked: list[str], texts: Iterable[str]) -> list[tuple[float, str]]:
     """Of each text asked for, the one of ``texts`` that shares most words with it, and how many: 0 none, 1 all (Dice 1945)."""
-    others = sorted({words(text) for text in texts})
-    sets, where = [set(text.split()) for text in others], defaultdict(list)
+    others = sorted({words(one) for one in texts})
+    sets, where = [set(one.split()) for one in others], defaultdict(list)
     for number, one in enumerate(sets):
         for word in one:
             where[word].append(number)

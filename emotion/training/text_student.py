@@ -6,8 +6,8 @@ teacher's softened probabilities beside the labels that the rows have. A batch o
 6 layers, 0.7 s on one core in bfloat16; the teacher's reading of all 180,000 texts is 300 T, an hour and a half.
 
 ``python -m emotion.training.text_student --teacher FOLDER --out FOLDER [--layers 12]`` does both from EMOTION_DATA on one thread,
-and goes on where it was interrupted. ``--figures`` prints the figures of the result. It writes to ``--out`` alone, and what the
-teacher reads to the teacher's folder.
+and goes on where it was interrupted. ``--figures`` prints the figures of the result; the ECE of the held-out rows is in-sample,
+as the temperature is fitted on them. It writes to ``--out`` alone, and what the teacher reads to the teacher's folder.
 """
 
 import argparse
@@ -25,9 +25,8 @@ from torch import Tensor, nn
 
 from emotion.checkpoint import config
 from emotion.labels import LABELS
-from emotion.messages import InputError
 from emotion.text.recogniser import TextRecogniser, label_scores
-from emotion.training import datasets, export, metrics, text, text_calibration, text_teacher, training_loop
+from emotion.training import datasets, export, metrics, text, text_teacher, training_loop
 from emotion.training.datasets import Example
 from emotion.training.text_corpus import corpus
 
@@ -163,27 +162,11 @@ def student(folder: Path) -> TextRecogniser:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--teacher", type=Path, help="distil: folder of the trained teacher")
-    task.add_argument("--figures", action="store_true", help="only print the figures of the trained student")
-    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and result")
     parser.add_argument("--layers", type=int, choices=(6, 12), default=text.LAYERS, help="of the student (default: %(default)s)")
-    parser.add_argument(
-        "--slices", type=int, default=RECIPE.epochs, help=f"{text_teacher.SLICE} steps each (default: %(default)s)"
+    start = ("--teacher", "distil: folder of the trained teacher")
+    return text_teacher.run(
+        parser, argv, start, RECIPE, lambda a: train(a.teacher, a.out, a.layers, a.slices, a.seed), trained=student
     )
-    parser.add_argument("--seed", type=int, default=RECIPE.seed)
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
-    try:
-        if arguments.figures:
-            print(text_calibration.figures(student(arguments.out)))
-        else:
-            train(arguments.teacher, arguments.out, arguments.layers, arguments.slices, arguments.seed)
-    except InputError as e:
-        print(e, file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import dataclasses
 import hashlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -213,20 +213,33 @@ def draw_probabilities(labels: np.ndarray) -> np.ndarray:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    start = ("--pretrained", "train: folder of all-mpnet-base-v2")
+    return run(parser, argv, start, RECIPE, lambda a: train(a.pretrained, a.out, a.slices, a.seed), Teacher)
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    argv: list[str] | None,
+    start: tuple[str, str],
+    recipe: training_loop.Recipe,
+    learn: Callable[[argparse.Namespace], object],
+    trained: Callable[[Path], Any],
+) -> int:
+    """A command that ``learn``s from the folder of the option ``start``, or prints the figures of what is ``trained`` so far."""
     task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--pretrained", type=Path, help="train: folder of all-mpnet-base-v2")
+    task.add_argument(start[0], type=Path, help=start[1])
     task.add_argument("--figures", action="store_true", help="only print the figures of what is trained so far")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and result")
-    parser.add_argument("--slices", type=int, default=RECIPE.epochs, help=f"{SLICE} steps each (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=RECIPE.seed)
+    parser.add_argument("--slices", type=int, default=recipe.epochs, help=f"{SLICE} steps each (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=recipe.seed)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     try:
         if arguments.figures:
-            print(text_calibration.figures(Teacher(arguments.out)))
+            print(text_calibration.figures(trained(arguments.out)))
         else:
-            train(arguments.pretrained, arguments.out, arguments.slices, arguments.seed)
+            learn(arguments)
     except InputError as e:
         print(e, file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.page.visitor import ANSWER_MS, SECTIONS, TAP, WIDE
+from tests.page.visitor import ANSWER_MS, SECTIONS, TAP, WIDE, visit
 from tests.running import App
 
 CHROMIUM = (
@@ -33,7 +33,7 @@ def launch(spoken: Path, filmed: Path) -> Iterator[Callable]:
 
         def launched(devices: str = "", locale: str | None = None):
             return running.chromium.launch_persistent_context(
-                f"{home}/{devices}{locale}",
+                tempfile.mkdtemp(dir=home),
                 executable_path=CHROMIUM,
                 args=[*FLAGS, *media, f"--use-fake-ui-for-media-stream{devices}"],
                 locale=locale,
@@ -75,8 +75,7 @@ def open_page(app: App, browser) -> Iterator[Callable]:
         page.add_init_script(TAP)
         left = f"localStorage['emotion-open'] = '{' '.join(sections)}'"  # when the tab opens, not when it loads anew
         page.add_init_script(f"if (!window.name) {{ window.name = 'visited'; {left} }}")
-        page.goto(app.url)
-        page.locator("#headline .invitation").wait_for(timeout=ANSWER_MS)
+        visit(page, app.url)
         return page
 
     yield opened

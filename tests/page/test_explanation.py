@@ -45,13 +45,13 @@ def test_a_word_without_end_is_cut():
     assert explanation.telling_words(text(**{"a" * 5000: 0.5})) == ["a" * explanation.LONGEST_WORD + "…"]
 
 
-def test_the_stretch_of_the_voice_is_the_second_with_most_attention():
+def test_the_segment_of_the_voice_is_the_second_with_most_attention():
     attention = np.ones(60)
     attention[23:33] = 5.0
-    assert explanation.telling_stretch(voice(attention)) == pytest.approx((2.3, 3.3))
-    assert explanation.telling_stretch(voice(np.ones(60))) is None  # even
-    assert explanation.telling_stretch(voice(attention[23:28])) is None  # shorter than a stretch
-    assert explanation.telling_stretch(SpeechReading(sure("sad"), 1.0, "calm", None, -20.0)) is None
+    assert explanation.telling_segment(voice(attention)) == pytest.approx((2.3, 3.3))
+    assert explanation.telling_segment(voice(np.ones(60))) is None  # even
+    assert explanation.telling_segment(voice(attention[23:28])) is None  # shorter than a segment
+    assert explanation.telling_segment(SpeechReading(sure("sad"), 1.0, "calm", None, -20.0)) is None
 
 
 @pytest.mark.parametrize(("where", "part"), [((0, 1), "brow"), ((2, 3), "middle"), ((4, 5), "mouth"), ((0, 2, 4), None)])

@@ -30,6 +30,7 @@ from tests.page.visitor import (
     show,
     taken,
     type_text,
+    visit,
     wider_than_window,
 )
 
@@ -68,11 +69,6 @@ def correct(page, text: str) -> None:
 def clear(page) -> None:
     page.locator("#history .clear").click()
     page.locator("#history .clear").click()
-
-
-def reopened(page, url: str) -> None:
-    page.goto(url)
-    page.locator("#headline .invitation").wait_for(timeout=ANSWER_MS)
 
 
 # --- the table
@@ -328,7 +324,7 @@ def test_reloading_keeps_the_visit_and_another_visit_knows_nothing(open_page, ap
     type_text(page, GLAD)
     type_text(page, FURIOUS)
     before = [(row.inner_text(), analysis(page, row)) for row in rows(page, 2)]
-    reopened(page, app.url)
+    visit(page, app.url)
     assert [(row.inner_text(), analysis(page, row)) for row in rows(page, 2)] == before
     assert not open_page().locator("#history").is_visible()
 
@@ -341,7 +337,7 @@ def test_what_is_stored_in_another_format_goes_and_leaves_the_rest(open_page, ap
     page.evaluate(f"sessionStorage['emotion-analysis:old'] = {old}")
     foreign = ["{", "null", "3", "[]", "{}", '{"analysis": {"mood": 3}}', '{"analysis": {"mood": 3, "modalities": "text"}}']
     page.evaluate("foreign => foreign.forEach((text, i) => (sessionStorage[`emotion-analysis:${i}`] = text))", foreign)
-    reopened(page, app.url)
+    visit(page, app.url)
     assert [row.inner_text() for row in rows(page, 1)] == before
     assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('emotion')).length") == 1
     type_text(page, FURIOUS)
@@ -368,7 +364,7 @@ def test_clearing_asks_once_more_and_is_for_good(open_page, app):
     type_text(page, FURIOUS)
     rows(page, 1)
     clear(page)
-    reopened(page, app.url)
+    visit(page, app.url)
     assert not page.locator("#history").is_visible()
 
 
@@ -384,7 +380,7 @@ def test_the_oldest_go_when_the_browser_is_full_and_it_is_said(open_page, app):
     page.wait_for_function("document.querySelector('#history .noted').innerText.includes('left out')", timeout=ANSWER_MS)
     (row,) = rows(page, 1)
     assert analysis(page, row)["transcript"]["text"] == GLAD
-    reopened(page, app.url)
+    visit(page, app.url)
     (row,) = rows(page, 1)
     assert analysis(page, row)["transcript"]["text"] == GLAD
 
@@ -472,7 +468,7 @@ def test_a_german_browser_is_spoken_to_in_german(open_page, german, tmp_path):
 def test_the_link_carries_weights_and_tab_and_nothing_else(open_page, app):
     page = open_page()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=app.url)
-    reopened(page, f"{app.url}?__theme=light&secret=1#part")
+    visit(page, f"{app.url}?__theme=light&secret=1#part")
     type_text(page, FURIOUS)
     for name, weight in zip(MODALITIES, ("0.25", "0.4", "0.05"), strict=True):
         set_weight(page, name, weight)
@@ -484,7 +480,7 @@ def test_the_link_carries_weights_and_tab_and_nothing_else(open_page, app):
     assert set(parse_qs(urlsplit(link).query)) == {"weights", "tab"}
 
     page = open_page()
-    reopened(page, link)
+    visit(page, link)
     page.wait_for_function("document.querySelector('[data-tab-id=live]').ariaSelected === 'true'")
     type_text(page, GLAD)
     for name, weight in zip(MODALITIES, (0.25, 0.4, 0.05), strict=True):
@@ -506,14 +502,14 @@ def test_the_link_is_shown_where_the_browser_does_not_copy(open_page):
 
 def test_what_a_link_gets_wrong_is_left_out_and_said(open_page, app):
     page = open_page()
-    reopened(page, f"{app.url}?weights=0.2,<b>,9&tab=text")
+    visit(page, f"{app.url}?weights=0.2,<b>,9&tab=text")
     trouble = page.locator(".link-trouble")
     trouble.wait_for()
     assert "the weights" in trouble.inner_text() and "the tab" not in trouble.inner_text()
     assert page.locator("[data-tab-id=text]").get_attribute("aria-selected") == "true"
     type_text(page, GLAD)
     assert page.locator("#weight-text input[type=number]").input_value() not in ("0.2", "0")
-    reopened(page, f"{app.url}?weights=1,1,1&tab=<img src=x>")
+    visit(page, f"{app.url}?weights=1,1,1&tab=<img src=x>")
     trouble.wait_for()
     assert "the tab" in trouble.inner_text() and "the weights" not in trouble.inner_text()
     assert page.locator("[data-tab-id=microphone]").get_attribute("aria-selected") == "true"

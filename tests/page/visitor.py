@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import time
 from pathlib import Path
 
 from emotion.labels import LABELS
@@ -56,6 +57,22 @@ PAINTED = """([kind, places]) => {
 }"""
 HEAD = ":is(summary, button.label-wrap)"  # of a folded section, which opens it
 ROWS = "#history tbody tr[data-id]"  # of the visit's analyses
+
+
+def visit(page, url: str) -> None:
+    """Opens the page and waits for it, and until it has heard what it asks when it opens.
+
+    What is asked just when Gradio closes the stream of its answers, as nobody does who reads first, may stay without one.
+    """
+    heard = []
+    for ending in ("requestfinished", "requestfailed"):  # the page cuts the stream off
+        page.on(ending, lambda request: heard.append(request) if "/queue/data" in request.url else None)
+    page.goto(url)
+    page.locator("#headline .invitation").wait_for(timeout=ANSWER_MS)
+    end = time.monotonic() + ANSWER_MS / 1000
+    while not heard:
+        assert time.monotonic() < end, "the page has not heard how the models are"
+        page.wait_for_timeout(20)
 
 
 def show(page, tab: str) -> None:

@@ -32,6 +32,8 @@ import pytest
 
 from tests.hub_server import Fault, HubServer
 
+pytestmark = pytest.mark.slow  # to be run when huggingface_hub or hub_server.py changes
+
 FILES = {"config.json": b'{"labels": 7}\n', "onnx/model.onnx": bytes(range(256)) * 100}  # the second one is a large kind of file
 NAME, LARGE = "owner/name", "onnx/model.onnx"
 PIECE = 10 * 1024 * 1024  # bytes that the client takes at a time

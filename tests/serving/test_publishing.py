@@ -13,6 +13,8 @@ from emotion.serving import doctor, publishing, weights
 from emotion.serving.weights import DEFAULT_FILE, ROOT
 from tests.hub_server import Fault, HubServer
 
+pytestmark = pytest.mark.models
+
 PATIENCE_S = 120
 
 

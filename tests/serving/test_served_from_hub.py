@@ -14,6 +14,8 @@ from tests.clips import ASTRONAUT, GLAD
 from tests.hub_server import Fault, HubServer
 from tests.running import started, until
 
+pytestmark = pytest.mark.models
+
 SOURCES = {
     "text": ("transformers", published.goemotions, {}),
     "speech": ("transformers", published.wav2vec2, {"sampling_rate": 16_000}),

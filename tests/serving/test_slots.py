@@ -10,8 +10,7 @@ import pytest
 from emotion.checkpoint import Choice
 from emotion.messages import InputError, Message
 from emotion.serving import hub
-from emotion.serving import slots as startup
-from emotion.serving.slots import Fetcher, Slot, State, Status
+from emotion.serving.slots import DEADLINE_S, Fetcher, Slot, State, Status
 
 HUB = Choice("better", "hub", "0" * 40, "MIT", repo="a/b", files={"model.safetensors": None}, megabytes=1.0)
 OWN = Choice("own", "bundled", "1", "MIT", path=Path("own"))
@@ -41,8 +40,8 @@ class Models:
             raise InputError("hub_unreachable")
         return Path("fetched")
 
-    def slot(self, *choices):
-        return Slot("text", choices, self.load, self.fetch)
+    def slot(self, *choices, kind=Slot):
+        return kind("text", choices, self.load, self.fetch)
 
 
 def test_the_best_that_can_be_had_serves_and_the_rest_is_not_touched():
@@ -75,6 +74,35 @@ def test_nothing_at_all_is_an_error_that_says_why_and_is_tried_again():
     assert slot.status == Status(State.FAILED, reason=raised.value.fields["why"])
     models.refused = ()
     assert slot.get().choice.name == "better"
+
+
+def test_an_error_says_why_even_while_another_thread_tries_again():
+    class Busy(Slot):
+        def settle(self):
+            refused = super().settle()
+            self._status = Status(State.LOADING)  # as the other thread would
+            return refused
+
+    with pytest.raises(InputError, match=r"own has no tokenizer\.json"):
+        Models(refused=("own",)).slot(OWN, kind=Busy).get()
+
+
+def test_what_is_settled_stays_when_it_is_warmed_again():
+    for choice, state in ((HUB, State.READY), (SERVICE, State.REMOTE)):
+        models = Models()
+        slot = models.slot(choice, OWN)
+        slot.settle()
+        slot.warm()
+        assert slot.status == Status(state, model=choice.name) and models.loaded == [choice.name]
+
+
+def test_of_the_fallback_nothing_is_kept_once_a_better_one_serves():
+    models = Models()
+    slot = models.slot(HUB, OWN)
+    slot.warm()
+    assert models.loaded == ["own", "better"] and slot.now().choice.name == "better"
+    slot.fallback()
+    assert models.loaded == ["own", "better", "own"]  # it had to be loaded again
 
 
 def test_a_model_loads_once_however_many_ask():
@@ -143,4 +171,4 @@ def test_a_deadline_that_is_none_is_refused(monkeypatch, seconds):
     with pytest.raises(InputError, match="EMOTION_HUB_DEADLINE"):
         Fetcher()
     monkeypatch.delenv("EMOTION_HUB_DEADLINE")
-    assert Fetcher().deadline_s == startup.DEADLINE_S
+    assert Fetcher().deadline_s == DEADLINE_S

@@ -17,6 +17,8 @@ from emotion.messages import InputError
 from emotion.serving import workers
 from emotion.serving.weights import ROOT
 
+PATIENCE_S = 60  # for another process, on a busy machine
+
 
 @pytest.fixture(scope="module")
 def pool():
@@ -34,8 +36,8 @@ def alive(pid):
         return False
 
 
-def wait_until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
+def wait_until(condition):
+    end = time.monotonic() + PATIENCE_S
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
     return condition()
@@ -44,15 +46,19 @@ def wait_until(condition, seconds=10.0):
 def test_results_arguments_and_arrays_come_back(pool):
     array = np.arange(3_000_000, dtype=np.float32)
     assert (pool.submit(echo, array, timeout=20).result() == array).all()
-    assert pool.submit(os.getpid, timeout=5).result() != os.getpid()
+    assert pool.submit(os.getpid, timeout=20).result() != os.getpid()
 
 
 def test_no_file_stays_open_after_a_task(pool):
     def run():
         pool.submit(echo, np.zeros(1_000_000), timeout=20).result()
-        for function, error in ((end_process, workers.WorkerError), (raise_odd, workers.WorkerError), (hang, TimeoutError)):
+        for function, error, limit in (
+            (end_process, workers.WorkerError, 20),
+            (raise_odd, workers.WorkerError, 20),
+            (hang, TimeoutError, 0.3),
+        ):
             with pytest.raises(error):
-                pool.submit(function, timeout=0.3).result()
+                pool.submit(function, timeout=limit).result()
         pool.submit(hang, timeout=20).cancel()
 
     def memories():
@@ -81,42 +87,50 @@ def test_what_cannot_be_sent_back_is_a_worker_error(pool):
 
 def test_what_cannot_be_sent_is_refused_at_once(pool, monkeypatch):
     with pytest.raises((AttributeError, TypeError, ValueError)):
-        pool.submit(lambda: None, timeout=5)
+        pool.submit(lambda: None, timeout=20)
     monkeypatch.setattr(echo, "__module__", "__main__")
     with pytest.raises(ValueError, match="__main__"):
-        pool.submit(echo, 1, timeout=5)
+        pool.submit(echo, 1, timeout=20)
 
 
-def test_a_worker_that_dies_harms_no_other_task(pool):
-    other = pool.submit(nap, 1.0, timeout=20)
+def test_a_worker_that_dies_harms_no_other_task(pool, tmp_path):
+    other = pool.submit(wait_for, str(tmp_path / "go"), timeout=60)
     for function, words in ((end_process, r"exit code 7"), (crash, rf"exit code -{signal.SIGSEGV.value}")):
         with pytest.raises(workers.WorkerError, match=words):
             pool.submit(function, timeout=20).result()
-    assert other.result() == 1.0
+    (tmp_path / "go").touch()
+    assert other.result() == "came"
     assert pool.submit(echo, 5, timeout=20).result() == 5
 
 
 @pytest.mark.parametrize("name", ["hang", "hang_with_lock"])
 def test_a_task_past_its_limit_is_killed(pool, name):
-    start = time.monotonic()
-    with pytest.raises(TimeoutError, match=r"limit of 0\.5 s"):
+    with pytest.raises(TimeoutError, match=r"limit of 0\.5 s"):  # a worker that ended itself would be a WorkerError
         pool.submit(globals()[name], timeout=0.5).result()
-    assert time.monotonic() - start < 2  # before the worker would end itself
     assert pool.submit(echo, 5, timeout=20).result() == 5
 
 
-def test_the_wait_for_a_free_worker_is_limited(pool, monkeypatch):
+def test_the_wait_for_a_free_worker_is_limited(pool, monkeypatch, tmp_path):
     monkeypatch.setattr(workers, "QUEUE_S", 0.2)
-    busy = [pool.submit(nap, 2.0, timeout=20) for _ in range(2)]
+    busy = [pool.submit(wait_for, str(tmp_path / "go"), timeout=60) for _ in range(2)]
     with pytest.raises(TimeoutError, match=r"0\.5 s after it was handed in"):
         pool.submit(echo, 1, timeout=0.3).result()
-    assert [future.result() for future in busy] == [2.0, 2.0]
+    (tmp_path / "go").touch()
+    assert [future.result() for future in busy] == ["came", "came"]
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(pool):
-    os.kill(pool.submit(os.getpid, timeout=20).result(), signal.SIGKILL)
-    time.sleep(0.5)
-    assert pool.submit(echo, 5, timeout=20).result() == 5
+    pid = pool.submit(os.getpid, timeout=20).result()
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not alive(pid))
+
+    def answered():
+        try:
+            return pool.submit(echo, 5, timeout=20).result() == 5
+        except workers.WorkerError:  # handed in before the pool knew
+            return False
+
+    assert wait_until(answered)
 
 
 def test_cancelling_ends_the_task(pool, tmp_path):
@@ -126,8 +140,8 @@ def test_cancelling_ends_the_task(pool, tmp_path):
     assert wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
 
 
-def test_every_worker_is_warmed_and_works_in_one_thread(pool):
-    facts = [pool.submit(tell, timeout=20) for _ in range(2)]
+def test_every_worker_is_warmed_and_works_in_one_thread(pool, tmp_path):
+    facts = [pool.submit(tell, str(tmp_path), timeout=20) for _ in range(2)]
     for future in facts:
         assert future.result() == {"warmed": True, "cv2 threads": 1, "own main": True, "SIGINT ignored": True, "torch": False}
 
@@ -147,10 +161,10 @@ def test_closing_ends_what_runs(tmp_path):
     pool.close()
     for unfinished in (future, waiting):
         with pytest.raises(workers.WorkerError, match="stopped"):
-            unfinished.result(timeout=5)
+            unfinished.result(timeout=20)
     assert wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
     with pytest.raises(RuntimeError, match="closed"):
-        pool.submit(echo, 1, timeout=5)
+        pool.submit(echo, 1, timeout=20)
 
 
 def test_workers_are_replaced_after_their_share_of_tasks():
@@ -171,7 +185,7 @@ pool.warm(test_workers.remember)  # imports this file before the limit of any ta
 print(pool.submit(test_workers.echo, 42, timeout=60).result(), flush=True)
 paths = [{folder!r} + name for name in "ab"]
 for path, function in zip(paths, [test_workers.write_pid_and_hang, {second}]):
-    pool.submit(function, path, timeout=2)
+    pool.submit(function, path, timeout={limit})
 while not all(os.path.exists(path) for path in paths):
     time.sleep(0.05)
 {end}
@@ -180,23 +194,23 @@ BY_HANGING, WITH_LOCK = "test_workers.write_pid_and_hang", "test_workers.write_p
 
 
 @pytest.mark.parametrize(
-    "second, end, status, seconds",
+    "second, end, status, limit",
     [
-        (BY_HANGING, "sys.exit(5)", 5, 1.5),
-        (BY_HANGING, "os.kill(os.getpid(), 15)", -15, 1.5),
-        (BY_HANGING, "os.kill(os.getpid(), 9)", -9, 1.5),
-        (WITH_LOCK, "os.kill(os.getpid(), 9)", -9, 2 + workers.GRACE_S + 2),
+        (BY_HANGING, "sys.exit(5)", 5, 600),
+        (BY_HANGING, "os.kill(os.getpid(), 15)", -15, 600),
+        (BY_HANGING, "os.kill(os.getpid(), 9)", -9, 600),
+        (WITH_LOCK, "os.kill(os.getpid(), 9)", -9, 1),  # such a worker ends a while after the limit of its task
     ],
     ids=["exit", "terminated", "killed", "killed, worker in C"],
 )
-def test_no_worker_outlives_its_parent(tmp_path, second, end, status, seconds):
-    script = tmp_path / "script.py"
-    folder = f"{tmp_path}/"
-    script.write_text(SCRIPT.format(root=str(ROOT), tests=str(Path(__file__).parent), folder=folder, second=second, end=end))
+def test_no_worker_outlives_its_parent(tmp_path, second, end, status, limit):
+    script, folder = tmp_path / "script.py", f"{tmp_path}/"
+    tests = str(Path(__file__).parent)
+    script.write_text(SCRIPT.format(root=str(ROOT), tests=tests, folder=folder, second=second, limit=limit, end=end))
     with open(tmp_path / "out", "w") as out:  # not a pipe, which workers would keep open
-        done = subprocess.run([sys.executable, script], stdout=out, timeout=30)
+        done = subprocess.run([sys.executable, script], stdout=out, timeout=120)
     assert (done.returncode, (tmp_path / "out").read_text().split()) == (status, ["main", "42"])
-    assert wait_until(lambda: not any(alive(int((tmp_path / name).read_text())) for name in "ab"), seconds)
+    assert wait_until(lambda: not any(alive(int((tmp_path / name).read_text())) for name in "ab"))
 
 
 def test_a_command_may_use_workers():
@@ -204,7 +218,7 @@ def test_a_command_may_use_workers():
         from emotion import media
         from emotion.serving import workers
         workers.Workers().submit(media.decode_audio, "/no-such.wav", timeout=60).result()"""
-    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=120)
     assert "InputError: no-such.wav does not exist." in done.stderr
 
 
@@ -221,9 +235,10 @@ def echo(value):
     return value
 
 
-def nap(seconds):
-    time.sleep(seconds)
-    return seconds
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "came"
 
 
 def meet(folder):
@@ -285,10 +300,10 @@ def write_pid(path):
     os.rename(path + ".part", path)  # at once: readers see all of it
 
 
-def tell():
+def tell(folder):
     import cv2
 
-    nap(0.3)  # long enough for the other worker to take the other task
+    meet(folder)
     return {
         "warmed": bool(_remembered),
         "cv2 threads": cv2.getNumThreads(),

@@ -96,6 +96,7 @@ def test_silence_before_and_after_is_cut(scaled):
     )
 
 
+@pytest.mark.models
 @pytest.mark.parametrize("n", [0, 1, 100, 319, 320, 5000])
 def test_the_model_answers_for_any_length(n):
     probabilities = SpeechRecogniser(bundled("speech", DEFAULT_FILE)).predict([0.1 * np.ones(n, np.float32)])
@@ -110,6 +111,7 @@ def test_frames_are_transformed_a_few_at_a_time(scaled, monkeypatch):
         torch.testing.assert_close(few, all_at_once, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.models
 def test_the_speaker_encoder_goes_on_from_minute_to_minute():
     torch.manual_seed(0)
     encoder, mel = SpeakerEncoder(), torch.rand(1, 2 * ENCODED_AT_ONCE + 38, ENCODER_MELS)

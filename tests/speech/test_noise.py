@@ -71,6 +71,7 @@ def test_zeros_before_and_after_are_no_pauses():
     assert error_db(cleaned[len(zeros) : -len(zeros)], clean) < error_db(noisy, clean) - 3
 
 
+@pytest.mark.models
 def test_the_model_hears_it_gone_and_training_tests_what_the_product_hears():
     model = SpeechRecogniser(bundled("speech", DEFAULT_FILE))
     clean = spoken(9)[: -SAMPLE_RATE // 10]  # of several windows, the last of which begins between two that are read

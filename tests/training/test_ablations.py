@@ -17,10 +17,11 @@ NEUTRAL = LABELS.index("neutral")
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
+def few_draws_of_what_is_here(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTION_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("EMOTION_DATA", str(tmp_path))
     (tmp_path / "text").mkdir()
+    monkeypatch.setattr(metrics, "RESAMPLES", 100)
 
 
 def clip_name(actor, number, emotion):

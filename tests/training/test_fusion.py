@@ -120,7 +120,7 @@ def test_weights_from_ones_own_recordings(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("rows", "columns", "word"),
     [
-        ([["so glad", "", "", "merry"]], fusion.COLUMNS, "line 2: merry"),
+        ([["so glad", "", "", "merry"]], fusion.COLUMNS, "line 2: 'merry'"),
         ([["so glad", "happy"]], ("text", "label"), "columns"),
         ([], fusion.COLUMNS, "at least one row"),
         ([["", "missing.wav", "", "happy"]], fusion.COLUMNS, "no row that could be read"),

@@ -59,6 +59,7 @@ def few(monkeypatch, tmp_path):
     monkeypatch.setattr(speech, "pretrained_encoder", SpeechRecogniser(bundled("speech", DEFAULT_FILE)).network.encoder.eval)
     monkeypatch.setattr(speech, "RECIPE", replace(speech.RECIPE, epochs=1, batch_size=4))
     monkeypatch.setattr(speech, "VARIANTS", 1)
+    monkeypatch.setattr(metrics, "RESAMPLES", 100)
 
 
 def test_the_voices_are_read_under_each_condition_with_the_noise_taken_out_of_all_but_one(few, monkeypatch):

@@ -1,7 +1,5 @@
 """Texts of all sets together: their tables, the held-out tenth, what stands in both, and the sentences that check the model."""
 
-import csv
-
 import numpy as np
 import pytest
 
@@ -10,8 +8,8 @@ from emotion.labels import LABELS
 from emotion.readings import InputError
 from emotion.training import datasets, evaluation, phrases, robustness, spoken_sentences, text, text_calibration, text_corpus
 from emotion.training.datasets import Example
+from tests.training.corpora import HEADER, corpus_folder, table
 
-HEADER = "id,text,emotion,label,valence,speaker_or_dialogue,source".split(",")
 ROWS = (
     ("1s", "I lost my keys, again", "annoyed", "angry", 2.1, "hit4", "ed-situation"),
     ("1t", "Guess what I lost", "annoyed", "angry", 2.1, "hit4", "ed-turn1"),
@@ -19,12 +17,6 @@ ROWS = (
     ("3s", "We\N{RIGHT SINGLE QUOTATION MARK}re going", "anger,disgust", "", 1.8, "e3", "xed"),
     ("4s", "He trusts you", "trust", "", "", "e4", "xed"),
 )
-
-
-def table(file, header, rows):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([header, *rows])
 
 
 @pytest.mark.parametrize("name", datasets.TABLES)
@@ -82,30 +74,17 @@ def test_nothing_held_out_is_trained_on_in_another_spelling():
     assert left == ["xed-2", "xed-3", "emorynlp-s1e1c2", "dailydialog-1"]
 
 
-def corpus_folder(tmp_path):
-    folder = tmp_path / "text"
-    for name in datasets.TABLES:
-        rows = [(str(i), f"{name} sentence number {i} says this", "joy", "happy", 4.4, f"g{i // 2}", name) for i in range(80)]
-        table(folder / f"{name}.csv", HEADER, rows)
-    for part in ("train", "dev"):
-        meld = [(f"what {part} says of {i} there", "joy", i // 2, i) for i in range(60)]
-        table(folder / f"meld_{part}_sent_emo.csv", ["Utterance", "Emotion", "Dialogue_ID", "Utterance_ID"], meld)
-        lines = [f"{part} number {i} is a fine one\t{i % 28}\t{part}{i}" for i in range(60)]
-        (folder / f"goemotions_{part}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
-    table(folder / "isear_train.csv", ["id", "emotion", "text"], [(i, "joy", f"writer {i} was glad of it") for i in range(60)])
-    rated = [(i, "train" if i % 3 else "dev", 4.2, 3, 3, f"rated sentence number {i}") for i in range(60)]
-    table(folder / "emobank_train_dev.csv", ["id", "split", "V", "A", "D", "text"], rated)
-    return folder
-
-
 def test_the_corpus_keeps_groups_and_texts_on_one_side(tmp_path):
     folder = corpus_folder(tmp_path)
     dev = datasets.load("text", "meld", folder, "dev")
-    table(folder / "xed.csv", HEADER, [("x", dev[0].item.upper(), "joy", "happy", 4.4, "x1", "xed"), *((ROWS[0]),)])
+    asked = [s.text for s in spoken_sentences.sentences() if len(text_corpus.words(s.text).split()) >= text_corpus.SHORT]
+    twice = [(f"x{i}", said.upper(), "joy", "happy", 4.4, f"x{i}", "xed") for i, said in enumerate((dev[0].item, *asked[:20]))]
+    table(folder / "xed.csv", HEADER, [*twice, ROWS[0]])
     chosen, held = text_corpus.corpus(folder)
     assert held and not {e.group for e in chosen} & {e.group for e in held}
     assert {text.set_of(e) for e in held} >= {"empathetic", "dailydialog", "goemotions"}
     assert {text_corpus.words(e.item) for e in chosen}.isdisjoint(text_corpus.words(e.item) for e in [*held, *dev])
+    assert {text_corpus.words(e.item) for e in chosen}.isdisjoint(map(text_corpus.words, asked))
     assert sum(e.group == "phrases" for e in chosen) == len(phrases.examples())
     more = text_corpus.corpus(folder, unlabelled=True)
     assert [e.id for e in more[1]] == [e.id for e in held]
@@ -183,6 +162,12 @@ def test_answers_are_counted_by_category():
     missed = spoken_sentences.misses(answered)
     assert [row["sentence"] for row in missed] == ["a sad", "b sad"]
     assert [row[""] for row in missed] == ["for certain", ""] and "not happy" in missed[0]["label"]
+
+
+def test_a_model_that_cannot_be_had_is_one_line_of_error(capsys, monkeypatch):
+    monkeypatch.setenv("EMOTION_HUB_DEADLINE", "soon")
+    assert spoken_sentences.main([]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_command_prints_every_category(capsys):

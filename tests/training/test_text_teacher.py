@@ -15,7 +15,7 @@ from emotion.serving.weights import DEFAULT_FILE, bundled
 from emotion.text.recogniser import TextNetwork
 from emotion.training import text, text_student, text_teacher
 from emotion.training.datasets import Example
-from tests.training.test_text_corpus import corpus_folder
+from tests.training.corpora import corpus_folder
 
 WORDS = [
     "<s>",

@@ -212,9 +212,9 @@ def test_intervals_lie_around_the_figures():
     rng = np.random.default_rng(1)
     p = rng.dirichlet(np.ones(7), 700)
     truth = np.where(rng.random(700) < 0.6, p.argmax(axis=1), rng.integers(7, size=700))
-    found, spread = metrics.report(p, truth), metrics.intervals(p, truth, range(700))
+    found, bounds = metrics.report(p, truth), metrics.intervals(p, truth, range(700))
     for name in ("accuracy", "macro_f1", "weighted_f1", "uar"):
-        low, high = spread[name]
+        low, high = bounds[name]
         assert low < found[name] < high and 0.03 < high - low < 0.12
 
 
@@ -251,6 +251,12 @@ def test_calibration_error_of_a_calibrated_model_is_small():
     overconfident = p**3 / (p**3).sum(axis=1, keepdims=True)
     assert metrics.calibration_error(overconfident, truth) > 0.1
     assert training_loop.fit_temperature(np.log(overconfident + 1e-12), truth) == pytest.approx(3.0, rel=0.05)
+
+
+def test_calibration_error_is_that_of_fifteen_bins():
+    # 0.61 and 0.69 lie in one tenth but not in one fifteenth; 0.55 and 0.59 in one fifteenth.
+    p = np.array([[c, 1 - c, 0, 0, 0, 0, 0] for c in (0.55, 0.59, 0.61, 0.69)])
+    assert metrics.calibration_error(p, np.array([0, 1, 0, 1])) == pytest.approx((abs(0.5 - 0.57) * 2 + 0.39 + 0.69) / 4)
 
 
 def test_temperature_of_sets_does_not_follow_the_larger_one():
@@ -291,6 +297,8 @@ def test_another_recording_under_the_same_name_is_another_training():
     one, other = (datasets.Example("a", np.full(5, value, np.float32), 1, "a") for value in (0.1, 0.2))
     assert training_loop.fingerprint([one]) == training_loop.fingerprint([replace(one)]) != training_loop.fingerprint([other])
     assert len({training_loop.fingerprint(rows) for rows in ([one], [replace(one, label=2)], [one, other], [])}) == 4
+    several = [replace(one, label=-1, labels=labels) for labels in ((), (0, 1), (0, 2))]
+    assert len({training_loop.fingerprint([row]) for row in several}) == 3
 
 
 def test_thresholds_are_the_best_and_several_labels_count():

@@ -236,23 +236,40 @@ def test_a_spawned_worker_transcribes_without_torch(spoken: np.ndarray) -> None:
     assert out.stdout.strip() == "set()"
 
 
+class MoonshineError(Exception):
+    pass
+
+
+def refuses(*_: object, **__: object) -> None:
+    raise OSError("libmoonshine.so: version GLIBC_2.34 not found")
+
+
 @pytest.mark.parametrize(
-    ("module", "reason"),
+    ("package", "reason"),
     (
         (None, "package_missing"),
-        ("raise OSError('libmoonshine.so: version GLIBC_2.34 not found')", "package_does_not_run"),
-        ("", "package_without_model"),
+        (SimpleNamespace(), "package_without_model"),
+        (
+            SimpleNamespace(Transcriber=refuses, ModelArch=SimpleNamespace(TINY=0), MoonshineError=MoonshineError),
+            "package_does_not_run",
+        ),
     ),
 )
-def test_where_moonshine_does_not_run_the_words_are_left_out(tmp_path: Path, module: str | None, reason: str) -> None:
+def test_why_moonshine_does_not_run_is_told(tmp_path: Path, monkeypatch, package: SimpleNamespace | None, reason: str) -> None:
+    if package:
+        package.__file__ = str(tmp_path / "__init__.py")
+        if hasattr(package, "Transcriber"):
+            (tmp_path / "assets" / "tiny-en").mkdir(parents=True)
+    monkeypatch.setitem(sys.modules, "moonshine_voice", package)
+    with pytest.raises(InputError) as error:
+        moonshine.Moonshine()
+    assert error.value.code == reason
+
+
+def test_where_moonshine_does_not_run_the_words_are_left_out(tmp_path: Path) -> None:
     """In a process where the package is another: an analysis still reads the voice, typed text is read, and both are told."""
-    folder = tmp_path / "moonshine_voice"
-    folder.mkdir()
-    broken = "raise ImportError('no such package')" if module is None else "class MoonshineError(Exception): pass\n"
-    library = f"class ModelArch: TINY = 0\ndef Transcriber(*_, **__): {module}" if module else ""
-    (folder / "__init__.py").write_text(broken + library)
-    if module:
-        (folder / "assets" / "tiny-en").mkdir(parents=True)
+    (tmp_path / "moonshine_voice").mkdir()
+    (tmp_path / "moonshine_voice" / "__init__.py").write_text("raise ImportError('no such package')")
     code = """
 import json, emotion
 analyzer = emotion.load("bundled")
@@ -263,9 +280,7 @@ print(json.dumps([sorted(spoken.modalities), codes, sorted(typed.modalities), st
 analyzer.close()"""
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
-    spoken, codes, typed, state, told = json.loads(out.stdout)
-    assert (spoken, typed) == (["speech"], ["text"])
-    assert codes == [reason] and (state, told) == ("failed", reason)
+    assert json.loads(out.stdout) == [["speech"], ["package_missing"], ["text"], "failed", "package_missing"]
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
