@@ -3,12 +3,13 @@
 Backgrounds are transparent and the text takes its colour from the page's style sheet. Only attributes that plotly.js 3 knows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from emotion.labels import LABELS
 from emotion.readings import SpeechReading
 from emotion.sound import HOP, SAMPLE_RATE, SPECTROGRAM_HZ, SPECTROGRAM_RANGE_DB, envelope, spectrogram
 from emotion.speech.prosody import MAX_HZ
@@ -31,9 +32,48 @@ INK = "#6b7280"  # of lines that lie on the page: grey, 4:1 on white and on blac
 WAVE = "#4f7cac"
 ATTENTION = "#ff6f91"
 
+Percent = Callable[[float], str]  # how a share of 1 is written
+
 FONT = "Source Sans Pro, system-ui, sans-serif"
 
 PITCH_POINTS = 1500
+BARS_HEIGHT = 224  # pixels of the seven bars: they fit beside three modalities, and on a phone below the sentence
+
+
+def probability_bars(probabilities: np.ndarray, names: Sequence[str] = LABELS, percent: Percent = "{:.0%}".format) -> go.Figure:
+    """Seven horizontal bars in the order of LABELS.
+
+    Parameters
+    ----------
+    probabilities : float32 ndarray of shape (7,)
+        Sums to 1.
+    names : sequence of seven str
+        What the labels are called.
+    percent : callable
+        How a share is written beside its bar.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+    """
+    bars = go.Bar(
+        x=[round(float(p), 4) for p in probabilities],
+        y=list(names),
+        orientation="h",
+        marker={"color": [COLOURS[label] for label in LABELS], "cornerradius": 3},
+        text=[percent(float(p)) for p in probabilities],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
+        showlegend=False,
+    )
+    figure = go.Figure(bars).update_layout(
+        xaxis={"range": [0, 1.16], "visible": False, "fixedrange": True},  # the figure of a full bar stands to its right
+        yaxis={"autorange": "reversed", "fixedrange": True, "ticks": "", "ticksuffix": "  "},
+        bargap=0.3,
+    )
+    longest = max(map(len, names))
+    return _finished(figure, height=BARS_HEIGHT, margin={"l": 8 * longest + 14, "r": 4, "t": 0, "b": 0})
 
 
 def sound_figure(

@@ -45,6 +45,18 @@ def cielab(rgb: np.ndarray) -> np.ndarray:
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
+def trace(figure: go.Figure, kind: type) -> go.Figure:
+    return next(t for t in figure.data if isinstance(t, kind))
+
+
+def test_bars_are_the_probabilities_in_order_and_colour():
+    bar = trace(figures.probability_bars(PROBABILITIES), go.Bar)
+    assert tuple(bar.y) == LABELS
+    assert bar.x == pytest.approx(PROBABILITIES, abs=1e-4)
+    assert list(bar.marker.color) == [figures.COLOURS[label] for label in LABELS]
+    assert bar.text[3] == "60%"
+
+
 def test_every_label_has_its_own_colour():
     assert tuple(figures.COLOURS) == LABELS
     assert len(set(figures.COLOURS.values())) == len(LABELS)

@@ -381,6 +381,7 @@ const start = async () => {
       one("video").play().catch(() => {}); // closed again before it began
     }
     mode(true);
+    window.emotion.begun(root);
     if (sound) await tapped(session, sound);
     if (film) sendPictures(session);
     session.stream.getTracks().forEach((track) => track.addEventListener("ended", () => live === session && stop(session)));

@@ -18,6 +18,19 @@
     window.scrollBy(0, result.getBoundingClientRect().top - top);
   };
 
+  // Until it comes, its place is in view: there the progress is shown. Who works on an answer, its input folded, stays there.
+  const TRACKER = "#headline > [data-testid='status-tracker']";
+  const visible = (place) => place?.getBoundingClientRect().top < window.innerHeight;
+  new MutationObserver((changes) => {
+    const working = changes.some(({ target }) => target.matches(`${TRACKER}:not(.hide)`));
+    const columns = document.querySelector("#columns");
+    if (!working || !narrow.matches || "folded" in columns.dataset || visible(document.querySelector("#headline"))) return;
+    document.querySelector("#result").scrollIntoView();
+  }).observe(document, { attributeFilter: ["class"], subtree: true });
+
+  // Live begins: what is heard and seen, and the reading below it, fit one screen.
+  window.emotion.begun = (stage) => narrow.matches && stage.scrollIntoView();
+
   window.emotion.unfold = () => {
     delete document.querySelector("#columns").dataset.folded;
     window.scrollTo(0, 0);

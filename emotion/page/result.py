@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from emotion import figures
 from emotion.analyzer import Analyzer
-from emotion.labels import MODALITIES
+from emotion.labels import LABELS, MODALITIES
 from emotion.media import MAX_TEXT_CHARS
 from emotion.page import settings, wording
 from emotion.page.compare import Comparison
@@ -37,8 +37,8 @@ class ResultPanel:
         self.headline = gr.HTML(static("block_invitation"), padding=False, elem_id="headline")
         with gr.Row(elem_id="tries") as self.tries:
             self.film, self.speak, self.live = (gr.Button(static(f"try_{name}"), elem_id=f"try-{name}") for name in TRIES)
+        self._summary()
         with gr.Column(visible=False, elem_id="answer") as self.answer:
-            self.summary = gr.HTML(padding=False, elem_id="summary")
             with section("why", "section_why"):
                 self._why(analyzer.weights)
             self.comparison = Comparison(analyzer)
@@ -50,6 +50,16 @@ class ResultPanel:
                 self.frames = gr.HTML(padding=False, elem_id="frames")
             with section("times", "section_times"):
                 self.details = gr.HTML(padding=False, elem_id="details")
+
+    def _summary(self) -> None:
+        """Made with the page, and hidden by the style sheet until there is a score: an answer need not wait for Plotly,
+        which the empty figure has had loaded."""
+        with gr.Row(equal_height=True, elem_id="summary"):
+            with gr.Column(min_width=280, elem_id="fused"):
+                self.fused = gr.HTML(padding=False)
+                empty = figures.probability_bars(np.zeros(len(LABELS), np.float32))
+                self.bars = gr.Plot(empty, show_label=False, container=False)
+            self.each = gr.HTML(padding=False, min_width=280, elem_id="each")
 
     def _why(self, fitted: Mapping[str, float]) -> None:
         with gr.Row(equal_height=True):
@@ -96,7 +106,7 @@ class ResultPanel:
     @property
     def fusion_outputs(self) -> list:
         """What changes with the weights."""
-        return [self.headline, self.summary, self.shares, self.timeline.component]
+        return [self.headline, self.fused, self.bars, self.each, self.shares, self.timeline.component]
 
     @property
     def text_outputs(self) -> list:
@@ -118,11 +128,19 @@ class ResultPanel:
         return [*self.text_outputs, *parts, self.tries, self.answer, self.media, self.sound, self.sound_plot, self.frames]
 
     def show_fusion(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
-        return {
+        shown = {
             self.headline: wording.headline(say, analysis),
-            self.summary: wording.summary(say, analysis),
-            self.shares: "" if analysis.mood is None else wording.shares(say, analysis, weights),
             self.timeline.component: self.timeline.fusion_value(analysis),
+        }
+        if analysis.probabilities is None:
+            return {**shown, self.shares: ""}
+        names = [say.label(label) for label in LABELS]
+        return {
+            **shown,
+            self.fused: wording.fused(say, analysis.probabilities),
+            self.bars: figures.probability_bars(analysis.probabilities, names, say.percent),
+            self.each: wording.each(say, analysis),
+            self.shares: wording.shares(say, analysis, weights),
         }
 
     def show_text(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:

@@ -140,16 +140,15 @@ def distribution(say: Say, probabilities: np.ndarray) -> str:
     return f'<div class="distribution">{rows}</div>'
 
 
-def summary(say: Say, analysis: Analysis) -> str:
-    """The fused probabilities, and beside them what each modality says and how much it counts."""
-    if analysis.mood is None or analysis.probabilities is None:
-        return ""
-    rows = "".join(_alone(say, modality, analysis) for modality in MODALITIES)
-    return (
-        f'<div class="summary"><section id="fused"><h3>{say("together")}</h3>'
-        f"{distribution(say, analysis.probabilities)}</section>"
-        f'<section id="each"><h3>{say("each")}</h3>{rows}</section></div>'
-    )
+def fused(say: Say, probabilities: np.ndarray) -> str:
+    """The heading of the fused bars, and what they show in words: a screen reader meets no text in a figure."""
+    shown = say.listed([f"{say.label(label)} {say.percent(p)}" for label, p in zip(LABELS, probabilities, strict=True)])
+    return f'<h3>{say("together")}</h3><p class="unseen">{shown}</p>'
+
+
+def each(say: Say, analysis: Analysis) -> str:
+    """What each modality says, and how much it counts."""
+    return f"<h3>{say('each')}</h3>{''.join(_alone(say, modality, analysis) for modality in MODALITIES)}"
 
 
 def _alone(say: Say, modality: str, analysis: Analysis) -> str:

@@ -32,11 +32,13 @@ WATCH = """() => {
   }).observe({ type: "layout-shift" });
   const parse = JSON.parse;
   JSON.parse = function (text) {
-    if (String(text).includes("distribution")) window.came ??= performance.now();
+    if (String(text).includes("data-mood")) window.came ??= performance.now();
     return parse.apply(this, arguments);
   };
+  const empty = document.querySelector("#fused .js-plotly-plot");
   new MutationObserver((_, observer) => {
-    if (!document.querySelector("#summary .summary")) return;
+    const bars = document.querySelector("#fused .js-plotly-plot:has(.bars .point)");
+    if (!bars || (bars === empty && !bars.data[0].x.some(Boolean)) || !document.querySelector("#each .reading")) return;
     observer.disconnect();
     requestAnimationFrame(() => setTimeout(() => (window.drawn = performance.now())));
   }).observe(document, { childList: true, subtree: true });
@@ -125,7 +127,7 @@ def test_nothing_is_drawn_before_its_section_is_opened(open_page):
     assert tuple(inside) == SECTIONS
     for name, places in inside.items():
         assert not is_open(page, name) and page.locator(places).count() == 0
-    assert page.locator(".js-plotly-plot").count() == 0
+    assert page.locator(".js-plotly-plot").count() == page.locator("#fused .js-plotly-plot").count() == 1
     for name, places in inside.items():
         page.locator(f"#{name} {HEAD}").first.click()
         page.locator(places).first.wait_for(state="attached")

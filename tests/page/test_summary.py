@@ -10,7 +10,7 @@ from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES, MOOD_WORDS
 from emotion.page import wording
 from emotion.page.texts import Say
-from emotion.readings import Analysis, FaceReading, Fusion, SpeechReading, TextReading
+from emotion.readings import Analysis, FaceReading, SpeechReading, TextReading
 
 ENGLISH = Say("en")
 PROBABILITIES = np.array([0.05, 0.02, 0.03, 0.6, 0.2, 0.06, 0.04], np.float32)
@@ -49,8 +49,8 @@ def test_each_modality_says_its_own_mood_label_and_share():
         "speech": SpeechReading(PROBABILITIES, 1.0, "high", 200.0, -20.0),
     }
     fusion = fuse(readings, {"text": 0.25, "speech": 0.45, "face": 0.3})
-    said = wording.summary(ENGLISH, Analysis(fusion, readings))
-    rows = dict(re.findall(r'data-part="(\w+)"[^>]*>(.*?)(?=<div class="reading|</section>)', said))
+    said = wording.each(ENGLISH, Analysis(fusion, readings))
+    rows = dict(re.findall(r'data-part="(\w+)"[^>]*>(.*?)(?=<div class="reading|$)', said))
     assert tuple(rows) == MODALITIES
     for name, reading in readings.items():
         shown = re.sub("<.*?>", " ", rows[name])
@@ -60,8 +60,10 @@ def test_each_modality_says_its_own_mood_label_and_share():
     assert ENGLISH("absent") in rows["face"]
 
 
-def test_without_a_mood_there_is_no_summary():
-    assert wording.summary(ENGLISH, Analysis(Fusion(None, None, None, None, False, {}), {})) == ""
+def test_the_fused_bars_are_also_told_in_words():
+    said = wording.fused(ENGLISH, PROBABILITIES)
+    for label, p in zip(LABELS, PROBABILITIES, strict=True):
+        assert f"{label} {ENGLISH.percent(p)}" in said
 
 
 def test_a_modality_of_its_own_has_its_mood_on_the_scale():

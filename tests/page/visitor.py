@@ -114,7 +114,10 @@ def mood(page) -> float:
 
 
 def bars(page, place: str) -> dict[str, float]:
-    """What the bars of the fusion (#fused) or of a modality (#part-face) show."""
+    """What the bars of the fusion (#fused), which Plotly draws, or of a modality (#part-face) show."""
+    if place == "#fused":
+        bar = next(trace for trace in figure(page, place) if trace["type"] == "bar")
+        return dict(zip(LABELS, bar["x"], strict=True))
     page.locator(f"{place} .distribution").wait_for(timeout=ANSWER_MS)
     drawn = "rows => Object.fromEntries(rows.map((row) => [row.dataset.label, Number(row.style.getPropertyValue('--share'))]))"
     found = page.locator(f"{place} .distribution > div").evaluate_all(drawn)
