@@ -57,7 +57,7 @@ async function copyYaml(set) {
 // --- the two results
 
 function draw() {
-  if (!root.open) return;
+  if (!root.open || root.hidden) return; // unread, or of no readings
   results = Object.fromEntries(SIDES.map((set) => [set, fuse(given.readings, weightsOf(set))]));
   SIDES.forEach((set) => drawSet(set, results[set]));
   drawScale(results);

@@ -58,7 +58,7 @@ def test_first_view_invites_and_says_what_it_is(open_page):
     notice = page.locator(".notice").inner_text()
     for said in ("not a reading of feelings", "deleted within\\s15 minutes", "non-commercial"):
         assert re.search(said, notice)
-    assert page.locator(".js-plotly-plot").count() == 0
+    assert not page.locator("#summary").is_visible()
     for tab in ("Upload", "Webcam", "Text"):
         show(page, tab)
         assert page.locator(".notice").is_visible()
@@ -139,8 +139,8 @@ def test_plots_of_earlier_answers_are_forgotten(open_page):
     page = open_page()
     page.locator("#example_report").click()
     page.locator("#sound .js-plotly-plot").wait_for(timeout=ANSWER_MS)
-    page.evaluate("window.earlier = document.querySelector('#sound .js-plotly-plot')")
-    page.wait_for_function("earlier._fullLayout && earlier._responsiveChartHandler")
+    drawn = "(window.earlier = document.querySelector('#sound .js-plotly-plot'))?._fullLayout && earlier._responsiveChartHandler"
+    page.wait_for_function(drawn)
     page.locator("#example_turn").click()
     gone = "!earlier.isConnected && !earlier._fullLayout && !earlier._responsiveChartHandler"
     page.wait_for_function(gone, timeout=ANSWER_MS)
