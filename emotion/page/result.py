@@ -62,8 +62,8 @@ class ResultPanel:
             self.each = gr.HTML(padding=False, min_width=280, elem_id="each")
 
     def _why(self, fitted: Mapping[str, float]) -> None:
-        with gr.Row(equal_height=True):
-            self.parts = {name: gr.HTML(padding=False, min_width=220, elem_id=f"part-{name}") for name in MODALITIES}
+        with gr.Row(elem_id="parts"):
+            self.parts = {name: gr.HTML(padding=False, elem_id=f"part-{name}") for name in MODALITIES}
         self._transcript()
         self._weights(fitted)
 
