@@ -139,7 +139,8 @@ def test_plots_of_earlier_answers_are_forgotten(open_page):
     page = open_page()
     page.locator("#example_report").click()
     page.locator("#sound .js-plotly-plot").wait_for(timeout=ANSWER_MS)
-    drawn = "(window.earlier = document.querySelector('#sound .js-plotly-plot'))?._fullLayout && !!earlier._responsiveChartHandler"
+    earlier = "(window.earlier = document.querySelector('#sound .js-plotly-plot'))"
+    drawn = f"{earlier}?._fullLayout && !!earlier._responsiveChartHandler"
     page.wait_for_function(drawn)
     page.locator("#example_turn").click()
     gone = "!earlier.isConnected && !earlier._fullLayout && !earlier._responsiveChartHandler"
