@@ -111,8 +111,8 @@ def _add_evaluate(add_parser: AddParser) -> None:
         nargs=2,
         required=True,
         metavar=("NAME", "PATH"),
-        help="ravdess, emodb, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, carer "
-        "or folder, and its file, folder or zip",
+        help="ravdess, emodb, nemo, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, "
+        "carer or folder, and its file, folder or zip",
     )
     evaluate.add_argument("--split", help="one part of the set, or held-out; by default everything but train")
     evaluate.add_argument("--restrict", action="store_true", help="renormalise to the labels that the data has")

@@ -5,14 +5,15 @@ neutral clips of each speaker set the baseline and the speaker's other clips are
 counted together. Form, strength, floor and refusal of a fold are those that do best on the speakers of the other folds. So is the
 reference, what plain voices are read as: no clip of a tested speaker is in it.
 
-``python -m emotion.training.baseline speech|choice|refusal|face`` prints a Markdown table. ``face`` needs EMOTION_DATA.
+``python -m emotion.training.baseline speech|choice|refusal|unheard|face`` prints a Markdown table. ``unheard``, a language
+that the voice never heard, and ``face`` need EMOTION_DATA.
 """
 
 import functools
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,11 @@ from emotion.training import datasets, evaluation, export, metrics
 from emotion.training.datasets import ravdess_clip
 from emotion.training.experiments import run
 
-CLIPS = 2  # that set a baseline: 7 s, two sentences
+CLIPS = 2  # that set a baseline: 7 s
 DRAWS = 10
 FOLD = 4  # speakers
 STORED = 1e-5  # the least of a stored probability, which has five decimals
+NAMES = {"ravdess": "RAVDESS", "emodb": "EmoDB", "nemo": "nEMO"}
 CALM, STRONG = 2, 2  # RAVDESS's numbers of an emotion and an intensity
 
 SHIPPED = "neutral and calm clips"  # whose mean is the reference: training writes it so, as calm counts as neutral
@@ -53,12 +55,13 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Clips of people who act: probabilities (n, 7), labels (n,), speakers (n,), and which are plain, calm or strong (n,)."""
+    """Clips of people who act: probabilities (n, 7); labels, speakers, texts (n,); which are plain, calm or strong (n,)."""
 
     name: str
     probabilities: np.ndarray
     labels: np.ndarray
     speakers: np.ndarray
+    texts: np.ndarray
     plain: np.ndarray
     calm: np.ndarray
     strong: np.ndarray
@@ -89,16 +92,25 @@ FORMS: dict[str, Callable[[Corpus], np.ndarray]] = {
 def corpora() -> list[Corpus]:
     """The sets of which the bundled voice has out-of-fold probabilities."""
     stored = json.loads((bundled("speech", DEFAULT_FILE).local / "oof.json").read_text("utf-8"))["probabilities"]
-    rows: dict[str, list[tuple]] = {}
-    for name, probabilities in stored.items():
-        told = datasets.acted(name)
+    of_sets: dict[str, dict[str, Any]] = {}
+    for clip, probabilities in stored.items():
+        told = datasets.acted(clip)
         if told is not None:
-            clip = ravdess_clip(name)
-            calm = clip is not None and clip["emotion"] == CALM
-            strong = told[0] != NEUTRAL and (clip is None or clip["intensity"] == STRONG)
-            row = (probabilities, *told, told[0] == NEUTRAL and not calm, calm, strong)
-            rows.setdefault("RAVDESS" if clip else "EmoDB", []).append(row)
-    return [Corpus(name, *(np.array(column) for column in zip(*found, strict=True))) for name, found in rows.items()]
+            of_sets.setdefault(told[1].partition("-")[0], {})[clip] = probabilities
+    return [corpus_of(NAMES[name], rows) for name, rows in of_sets.items()]
+
+
+def corpus_of(name: str, probabilities: Mapping[str, Any]) -> Corpus:
+    """Of one set: by clip what it is read as, (7,). Where a set does not say how strongly a clip is acted, each is strong."""
+    rows = []
+    for clip, row in probabilities.items():
+        label, speaker = datasets.acted(clip) or (-1, "")
+        fields = ravdess_clip(clip)
+        text = str(fields["sentence"]) if fields else clip[2:5] if clip[0].isdigit() else clip[-2:]
+        calm = fields is not None and fields["emotion"] == CALM
+        strong = label != NEUTRAL and (fields is None or fields["intensity"] == STRONG)
+        rows.append((row, label, speaker, text, label == NEUTRAL and not calm, calm, strong))
+    return Corpus(name, *(np.array(column) for column in zip(*rows, strict=True)))
 
 
 def joined(probabilities: np.ndarray) -> np.ndarray:
@@ -110,8 +122,8 @@ def reference(corpus: Corpus, people: Sequence[str], setting: Setting) -> np.nda
     """What a person's plain reading is compared with, by some people's clips: the geometric mean of their probabilities."""
     if setting.form == FIXED:
         return np.where(np.arange(len(LABELS)) == NEUTRAL, 0.8, 0.2 / (len(LABELS) - 1))
-    chosen = FORMS[setting.form](corpus) & np.isin(corpus.speakers, people)
-    return metrics.geometric_mean(corpus.probabilities[chosen], setting.floor)
+    which = FORMS[setting.form](corpus) & np.isin(corpus.speakers, people)
+    return metrics.geometric_mean(corpus.probabilities[which], setting.floor)
 
 
 @functools.cache
@@ -129,14 +141,17 @@ def answered(
     setting: Setting,
     drawn: dict[str, np.ndarray],
     others: bool = False,
+    other_text: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of the clips that some people did not set their baseline with, and what they are read as with it, (n, 7).
 
-    With ``others`` each person has the baseline of the next one.
+    With ``others`` each person has the baseline of the next one; with ``other_text`` only clips of another text are read.
     """
     found = []
     for number, name in enumerate(people):
         tested = np.setdiff1d(np.flatnonzero(corpus.speakers == name), drawn[name])
+        if other_text:
+            tested = tested[~np.isin(corpus.texts[tested], corpus.texts[drawn[name]])]
         owner = people[(number + 1) % len(people)] if others else name
         row = offsets(joined(corpus.probabilities[drawn[owner]]), neutral, setting.strength, setting.floor)
         found.append((tested, shifted(np.maximum(corpus.probabilities[tested], STORED), row)))
@@ -170,15 +185,23 @@ class Result:
     read: np.ndarray
 
 
-def nested(corpus: Corpus, clips: int = CLIPS, setting: Setting | None = None, others: bool = False) -> Result:
-    """The answers of each fold with the setting chosen on the other folds, or with a given one; the reference is theirs too."""
+def nested(
+    corpus: Corpus,
+    setting: Setting | None = None,
+    *,
+    clips: int = CLIPS,
+    others: bool = False,
+    other_text: bool = False,
+    neutral: np.ndarray | None = None,
+) -> Result:
+    """The answers of each fold, by the setting chosen on the other folds and by their reference, or by those that are given."""
     found = []
     for inside, outside in corpus.folds():
         used = setting or chosen(corpus, tuple(outside))
-        neutral = reference(corpus, outside, used)
+        plain = reference(corpus, outside, used) if neutral is None else neutral
         people = corpus.people() if others else inside  # of the next person, who may be of another fold
         for drawn in draws(corpus, clips):
-            rows, read = answered(corpus, people, neutral, used, drawn, others)
+            rows, read = answered(corpus, people, plain, used, drawn, others, other_text)
             kept = np.isin(corpus.speakers[rows], inside)
             found.append(Result(rows[kept], read[kept]))
     return Result(np.concatenate([one.rows for one in found]), np.concatenate([one.read for one in found]))
@@ -200,20 +223,51 @@ def recall(confusion: np.ndarray) -> float:
 
 def speech_baseline() -> list[dict[str, Any]]:
     """UAR of each corpus without and with a baseline, and with baselines that should do less or harm."""
-    return [row for corpus in corpora() for row in _rows(corpus)]
+    return [row for corpus in corpora() for row in _cases(corpus)]
 
 
-def _rows(corpus: Corpus) -> list[dict[str, Any]]:
-    rows, people = [], corpus.people()
-    plain = nested(corpus, setting=Setting(strength=0.0))
-    single = nested(corpus, clips=1, setting=Setting(strength=0.0))
-    cases = (
+def unheard() -> list[dict[str, Any]]:
+    """UAR of the voice as it ships on nEMO: Polish, of which it heard nothing; and what is refused there."""
+    examples = datasets.load("speech", "nemo", export.data_file("nemo"), "all")
+    read = evaluation.predict(emotion.load("bundled").speech, examples)
+    corpus = corpus_of("nEMO", {e.id: row for e, row in zip(examples, read, strict=True)})
+    neutral = np.array(list((bundled("speech", DEFAULT_FILE).neutral or {}).values()))
+    plain = nested(corpus, Setting(strength=0.0), neutral=neutral)
+    read_so = _rows(
+        corpus,
+        ("without a baseline", plain, plain),
+        ("with one, as shipped", nested(corpus, Setting(), neutral=neutral), plain),
+        ("with that of the next speaker, as shipped", nested(corpus, Setting(), others=True, neutral=neutral), plain),
+    )
+    rows = [
+        {corpus.name: f"UAR {row['readings']}", "n": row["n"], "figure": row["UAR"], "difference": row["difference"]}
+        for row in read_so
+    ]
+    for kind, which in (("neutral", corpus.plain), ("acted", corpus.strong)):
+        pairs, owner = neutral_of_pairs(corpus, corpus.people(), which)
+        refused = _share(pairs < baseline.LEAST_NEUTRAL, owner)
+        rows.append({corpus.name: f"refused, two {kind} clips", "n": len(pairs), "figure": refused, "difference": ""})
+    return rows
+
+
+def _cases(corpus: Corpus) -> list[dict[str, Any]]:
+    none, ours = Setting(strength=0.0), Setting()
+    plain = nested(corpus, none)
+    single, other = nested(corpus, none, clips=1), nested(corpus, none, clips=1, other_text=True)
+    return _rows(
+        corpus,
         ("without a baseline", plain, plain),
         ("with one, chosen on the other folds", nested(corpus), plain),
-        ("with one, as shipped", nested(corpus, setting=Setting()), plain),
-        ("with one of a single clip, as shipped", nested(corpus, 1, Setting()), single),
-        ("with that of the next speaker, as shipped", nested(corpus, setting=Setting(), others=True), plain),
+        ("with one, as shipped", nested(corpus, ours), plain),
+        ("with one of a single clip, as shipped", nested(corpus, ours, clips=1), single),
+        ("the same, only clips of another text", nested(corpus, ours, clips=1, other_text=True), other),
+        ("with that of the next speaker, as shipped", nested(corpus, ours, others=True), plain),
     )
+
+
+def _rows(corpus: Corpus, *cases: tuple[str, Result, Result]) -> list[dict[str, Any]]:
+    """Of each case its name, its answers, and those that they are compared with."""
+    rows, people = [], corpus.people()
     for name, result, before in cases:
         after, first = confusions(corpus, result), confusions(corpus, before)
         gains = [recall(mine) - recall(theirs) for mine, theirs in zip(after, first, strict=True)]
@@ -355,6 +409,7 @@ TABLES = {
     "speech": speech_baseline,
     "choice": choice,
     "refusal": refusal,
+    "unheard": unheard,
     "face": face_baseline,
 }
 

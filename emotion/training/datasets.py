@@ -128,13 +128,15 @@ def ravdess_clip(name: str) -> dict[str, int] | None:
 
 
 def acted(stem: str) -> tuple[int, str] | None:
-    """Label and speaker of a clip of RAVDESS or EmoDB, which its name tells; None for another name, and for boredom."""
+    """Label and speaker of a clip of RAVDESS, EmoDB or nEMO, which its name tells; None for another name, and for boredom."""
     clip = ravdess_clip(stem)
     if clip:
         return LABELS.index(_RAVDESS_LABELS[clip["emotion"]]), f"ravdess-{clip['actor']:02d}"
     if re.fullmatch(r"\d\d[ab]\d\d[A-Z][a-z]", stem) and stem[5] in _EMODB_LABELS:
         return LABELS.index(_EMODB_LABELS[stem[5]]), f"emodb-{stem[:2]}"
-    return None
+    nemo = re.fullmatch(r"([A-Z]+\d)_([a-z]+)_\d+", stem)
+    label = to_label(nemo[2]) if nemo else None
+    return (LABELS.index(label), f"nemo-{nemo[1]}") if nemo and label else None
 
 
 def _acted(corpus: str) -> Callable[[Source, str | None], Iterator[Example]]:
@@ -310,7 +312,12 @@ DATASETS: dict[str, dict[str, Callable[[Source, str | None], Iterator[Example]]]
         **{name: _table(name) for name in TABLES},
         "folder": _folder((".txt",), lambda source, name: source.read(name).decode("utf-8").strip()),
     },
-    "speech": {"ravdess": _acted("ravdess"), "emodb": _acted("emodb"), "folder": _folder(AUDIO_SUFFIXES, _any_sound)},
+    "speech": {
+        "ravdess": _acted("ravdess"),
+        "emodb": _acted("emodb"),
+        "nemo": _acted("nemo"),
+        "folder": _folder(AUDIO_SUFFIXES, _any_sound),
+    },
     "face": {
         "ferplus": _ferplus,
         "fer2013": _fer2013,

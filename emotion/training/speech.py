@@ -81,7 +81,8 @@ With a personal baseline (two neutral clips of 3.7 s, the speaker's other clips 
 +0.040), single speakers -0.071 to +0.107, 6 of 20 below 0. ECE rises from 0.021 to 0.033. With the setting that ships, which was
 chosen on all 20, it is 0.782 (+0.030). The baseline of another speaker gives -0.005 (-0.023 to +0.016). Refused as not plain
 (`... baseline refusal`): 0.008 (0.000-0.025) of pairs of neutral clips, 0.972 (0.950-0.990) of strongly acted ones, of sad ones
-0.867.
+0.867. On nEMO, Polish, of which it heard nothing, a baseline was not seen to help (+0.011, -0.006 to +0.033; another speaker's
++0.016), and only 0.187 of acted pairs are refused (`... baseline unheard`).
 
 Other protocols, the same recipe (`python -m emotion.training.protocols speech`): RAVDESS clips split 80/20 at random before any
 augmentation, which shares the actors and is there only to compare with those who report it, UAR 0.894 (0.856-0.927; n = 256).

@@ -44,8 +44,13 @@ def test_no_clip_that_sets_a_baseline_is_tested(ravdess):
         assert not set(rows) & set(np.concatenate(list(drawn.values()))) and len(set(rows)) == len(rows) == 1160
 
 
+def test_clips_of_another_text_are_those_of_the_other_sentence(ravdess):
+    result = baseline.nested(ravdess, Setting(), clips=1, other_text=True)
+    assert len(result.rows) == 600 * baseline.DRAWS  # of each actor thirty of sixty
+
+
 def test_without_strength_a_baseline_changes_no_answer(ravdess):
-    result = baseline.nested(ravdess, setting=Setting(strength=0.0))
+    result = baseline.nested(ravdess, Setting(strength=0.0))
     np.testing.assert_array_equal(result.read.argmax(axis=1), ravdess.probabilities[result.rows].argmax(axis=1))
 
 
@@ -61,13 +66,13 @@ def test_a_baseline_helps_and_a_strangers_does_not(ravdess, few):
     def uar(result):
         return baseline.recall(baseline.confusions(ravdess, result).sum(axis=0))
 
-    before = uar(baseline.nested(ravdess, setting=Setting(strength=0.0)))
+    before = uar(baseline.nested(ravdess, Setting(strength=0.0)))
     assert uar(baseline.nested(ravdess)) > before + 0.01
-    assert uar(baseline.nested(ravdess, setting=Setting(), others=True)) < before + 0.01
+    assert uar(baseline.nested(ravdess, Setting(), others=True)) < before + 0.01
 
 
 def test_uar_by_speakers_is_that_of_the_metrics(ravdess):
-    result = baseline.nested(ravdess, setting=Setting())
+    result = baseline.nested(ravdess, Setting())
     ours = baseline.recall(baseline.confusions(ravdess, result).sum(axis=0))
     assert ours == pytest.approx(metrics.uar(result.read.argmax(axis=1), ravdess.labels[result.rows]))
 
@@ -111,6 +116,8 @@ def test_another_corpus_joins_where_its_probabilities_are_stored(monkeypatch, tm
     }
     (tmp_path / "oof.json").write_text(json.dumps({"probabilities": clips | {"03a01La": plain}}))
     monkeypatch.setattr(baseline, "bundled", lambda *_: type("Choice", (), {"local": tmp_path}))
+    assert baseline.datasets.acted("KS0_surprise_09") == (LABELS.index("surprise"), "nemo-KS0")
+    assert baseline.datasets.acted("KS0_bored_09") is None
     (emodb,) = baseline.corpora()
     assert (emodb.name, len(emodb.labels), emodb.people()) == ("EmoDB", 8, ["emodb-03", "emodb-08"])
     assert (emodb.plain == (emodb.labels == NEUTRAL)).all() and (emodb.strong == ~emodb.plain).all()
