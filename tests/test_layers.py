@@ -23,7 +23,7 @@ LAYERS = (
     ("labels", "environment"),
     ("mood", "messages"),
     ("readings",),
-    ("fusion", "sound", "checkpoint"),
+    ("fusion", "sound", "checkpoint", "baseline"),
     ("recogniser", "media"),
     ("text", "speech", "face", "transcript"),
     ("serving", "timeline", "figures"),

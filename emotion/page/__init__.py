@@ -39,7 +39,7 @@ STATUS_S = 1.0  # between two looks at the models while they load
 
 def build(analyzer: Analyzer) -> gr.Blocks:
     """The whole page, not launched."""
-    page = gr.Blocks(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
+    page = api.Page(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
     with page:
         gr.HTML(static("block_masthead"), padding=False)
         trouble = gr.HTML(visible=False, padding=False)

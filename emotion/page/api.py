@@ -6,8 +6,11 @@ Files come through hidden components, not ``gr.api``: only those check that a pa
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import BlockFunction
+from gradio.state_holder import SessionState
 
 from emotion.analyzer import Analyzer
+from emotion.baseline import Baseline
 from emotion.messages import InputError
 from emotion.page.answering import MODEL_QUEUE, QUICK_QUEUE, sentences_for_errors
 from emotion.page.texts import ENGLISH, Say
@@ -17,22 +20,40 @@ JSON = dict[str, Any]
 IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
 
 
+class Page(gr.Blocks):
+    """A page whose endpoints may be called without their last arguments, which plain HTTP gives by position."""
+
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
+    ) -> list[Any]:
+        if block_fn.api_visibility == "public":
+            inputs = [*inputs, *(getattr(component, "value", None) for component in block_fn.inputs[len(inputs) :])]
+        processed: list[Any] = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        return processed
+
+
 def build(analyzer: Analyzer) -> None:
+    # An argument whose default is None may be left out.
     def analyze_text(text: str) -> JSON:
         """Words alone. Returns the analysis as JSON."""
         return _analyzed(text=text)
 
-    def analyze_audio(audio: str | None, text: str) -> JSON:
-        """Voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
-        return _analyzed(audio=audio, text=text)
+    def analyze_audio(audio: str | None, text: str, baseline: Any = None) -> JSON:
+        """Voice and words. A text replaces what speech to text would write, a baseline is what /baseline gave. Returns JSON."""
+        return _analyzed(text, baseline, audio=audio)
 
-    def analyze_video(video: str | None, text: str) -> JSON:
-        """Face, voice and words. A text replaces what speech to text would write. Returns the analysis as JSON."""
-        return _analyzed(video=video, text=text)
+    def analyze_video(video: str | None, text: str, baseline: Any = None) -> JSON:
+        """Face, voice and words; text and baseline as for /analyze_audio. Returns the analysis as JSON."""
+        return _analyzed(text, baseline, video=video)
 
-    def analyze_image(image: str | None) -> JSON:
-        """The face in a picture. Returns the analysis as JSON."""
-        return _analyzed(image=image)
+    def analyze_image(image: str | None, baseline: Any = None) -> JSON:
+        """The face in a picture; baseline as for /analyze_audio. Returns the analysis as JSON."""
+        return _analyzed("", baseline, image=image)
+
+    def baseline(audio: str | None = None, video: str | None = None, image: str | None = None) -> JSON:
+        """A person's baseline, from ten seconds of a plain text read with a plain face. Returns its offsets as JSON."""
+        with sentences_for_errors(IN_ENGLISH):
+            return analyzer.baseline(audio, video, image).to_dict()
 
     def fuse(analysis: Any, weights: Any) -> JSON:
         """An analysis fused by other weights (text, speech, face), at once. Returns the analysis as JSON."""
@@ -41,25 +62,28 @@ def build(analyzer: Analyzer) -> None:
                 raise InputError("weights_type", type=type(weights).__name__)
             return analyzer.with_weights(Analysis.from_dict(analysis), weights).to_dict()
 
-    def _analyzed(text: str = "", **files: str | None) -> JSON:
+    def _analyzed(text: str, baseline: Any = None, **files: str | None) -> JSON:
         with sentences_for_errors(IN_ENGLISH):
             if not isinstance(text, str):
                 raise InputError("text_type", type=type(text).__name__)
             for kind, path in files.items():
                 if path is None:
                     raise InputError("upload_missing", kind=kind)
-            return analyzer.analyze(text, files.get("audio"), files.get("video"), files.get("image")).to_dict()
+            own = None if baseline is None else Baseline.from_dict(baseline)
+            return analyzer.analyze(text, files.get("audio"), files.get("video"), files.get("image"), baseline=own).to_dict()
 
     with gr.Group(visible=False):
         file, other_file, picture = gr.File(label="audio"), gr.File(label="video"), gr.File(label="image")
         text, optional_text = gr.Textbox(label="text"), gr.Textbox(value="", label="text")
         analysis, weights, result = gr.JSON(label="analysis"), gr.JSON(label="weights"), gr.JSON(label="result")
+        offsets = gr.JSON(label="baseline")
         call = gr.Button()
     endpoints = (
         (analyze_text, [text], MODEL_QUEUE),
-        (analyze_audio, [file, optional_text], MODEL_QUEUE),
-        (analyze_video, [other_file, optional_text], MODEL_QUEUE),
-        (analyze_image, [picture], MODEL_QUEUE),
+        (analyze_audio, [file, optional_text, offsets], MODEL_QUEUE),
+        (analyze_video, [other_file, optional_text, offsets], MODEL_QUEUE),
+        (analyze_image, [picture, offsets], MODEL_QUEUE),
+        (baseline, [file, other_file, picture], MODEL_QUEUE),
         (fuse, [analysis, weights], QUICK_QUEUE),
     )
     for function, inputs, queue in endpoints:

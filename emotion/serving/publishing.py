@@ -151,6 +151,7 @@ def _enter(repo: str, commit: str) -> None:
                     "licence": ours.licence,
                     "temperature": ours.temperature,
                     "fusion_weight": ours.fusion_weight,
+                    **({"neutral": ours.neutral} if ours.neutral else {}),
                     "figures": ours.figures,
                 },
             )

@@ -67,6 +67,7 @@ def test_published_models_are_entered_and_served_from_there(hub, tmp_path, own_f
         ours = next(choice for choice in choices if choice.repo == "me/models")
         last = choices[-1]
         assert (ours.temperature, ours.fusion_weight, ours.licence) == (last.temperature, last.fusion_weight, last.licence)
+        assert ours.neutral == last.neutral
         assert choices.index(ours) == len(choices) - 2
     pinned = [line.strip("- ").split(" ") for line in done.stdout.splitlines() if line.startswith("  - me/models ")]
     assert {(repo, revision) for repo, _, revision in pinned} == {("me/models", entries["text"][-2].revision)}
