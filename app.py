@@ -24,13 +24,13 @@ def main() -> None:
     configure()
     offer_gpu()
     import emotion  # after configure(): Gradio and numba read the environment when they are imported
-    from emotion import page
+    from emotion import api, page
     from emotion.page import temporary
 
     analyzer = emotion.load()
     temporary.keep_sweeping(temporary.folder())
     demo = page.build(analyzer).queue(max_size=QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
-    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **page.launch_options())
+    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **api.launch_options(analyzer, demo))
     log.info("the page answers at %s after %.1f s; the models load now", address, time.monotonic() - start)
     analyzer.warm()
     try:

@@ -115,6 +115,8 @@ class Analyzer:
         By role, which model serves it and which may.
     workers : Workers
         The processes that decode media and write speech down.
+    observe : callable
+        Called at the end of each ``analyze`` with the Analysis, or with the exception that ended it; by default nothing happens.
 
     Raises
     ------
@@ -126,6 +128,7 @@ class Analyzer:
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
         self.workers, self._fetch = Workers(), Fetcher()
+        self.observe: Callable[[Analysis | Exception], object] = lambda outcome: None
         self.slots = Slots(
             (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
@@ -219,9 +222,15 @@ class Analyzer:
             Before any model loads: for a wrong type, for a file that is no such media, and for what breaks a limit of
             ``emotion.media``. While decoding: where sound and pictures, of those given, both fail.
         """
-        request = self._request(text, audio, video, image, transcribe, language)
-        analysis, ms = _timed(_Job(self, request, progress or (lambda share, stage: None)).run)
-        return replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        try:
+            request = self._request(text, audio, video, image, transcribe, language)
+            analysis, ms = _timed(_Job(self, request, progress or (lambda share, stage: None)).run)
+        except Exception as e:
+            self.observe(e)
+            raise
+        analysis = replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        self.observe(analysis)
+        return analysis
 
     def with_weights(self, analysis: Analysis, weights: Mapping[str, float]) -> Analysis:
         """The same readings, fused by other weights. Instant: no model runs.

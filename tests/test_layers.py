@@ -30,6 +30,7 @@ LAYERS = (
     ("analyzer",),
     ("", "live"),  # "": the package's own names
     ("page", "training"),
+    ("api",),
     ("bench",),
     ("cli",),
     ("__main__",),
