@@ -49,6 +49,7 @@ def share_heaps() -> None:
 
 def configure() -> None:
     """Environment and logging, before anything heavy is imported. What the caller's environment says stays."""
+    from emotion import logs
     from emotion.environment import HUB_DEFAULTS
 
     private = os.path.join(tempfile.gettempdir(), f"emotion-{os.getuid() if hasattr(os, 'getuid') else 'app'}")
@@ -61,8 +62,7 @@ def configure() -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.start()
 
 
 def offer_gpu() -> None:

@@ -405,7 +405,8 @@ class _Job:
             start = time.perf_counter()
             answer = self.analyzer.read_by(slot, self.serving(slot), read)
         except Exception as e:
-            log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
+            known = isinstance(e, InputError)  # its sentence names the file, which is the visitor's
+            log.warning("the %s branch failed: %s", branch, reason(e).code, exc_info=None if known else e)
             answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
         return replace(answer, ms=(time.perf_counter() - start) * 1000.0)
 

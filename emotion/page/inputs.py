@@ -7,7 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from emotion.messages import InputError
+from emotion.messages import ENGLISH, InputError
+from emotion.page.texts import Say
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,17 @@ class Guarded(gr.Blocks):
         except Exception as e:  # whose text has the input in it, which is not for the log
             log.warning("an input was not taken: %s", type(e).__name__)
             raise gr.Error(str(InputError("input_not_taken")), print_exception=False) from None
+
+    async def process_api(self, *arguments: Any, **more: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = await super().process_api(*arguments, **more)
+            return answer
+        except gr.Error as e:
+            e.print_exception = False  # its sentence may quote the input: it is for the caller
+            raise
+        except Exception as e:  # Gradio would print its text, and in it the value that a component could not show
+            log.exception("an event failed")
+            raise gr.Error(Say(ENGLISH)("unexpected"), print_exception=False) from e
 
     def at_work(self) -> tuple[int, int]:
         """How many events wait in the queue, and how many run."""
