@@ -36,7 +36,11 @@ class Metrics:
         for name, about, now in (
             ("emotion_queue_waiting", "Events that wait.", lambda: demo.at_work()[0]),
             ("emotion_queue_running", "Events at work.", lambda: demo.at_work()[1]),
-            ("emotion_workers_memory_bytes", "Resident memory of the worker processes.", lambda: sum(_memory_of_children())),
+            (
+                "emotion_workers_memory_bytes",
+                "Resident memory of the worker processes.",
+                lambda: sum(map(_memory, _children("self"))),
+            ),
         ):
             Gauge(name, about, registry=registry).set_function(now)
         ProcessCollector(registry=registry)  # memory, processor time, open files and start of this process
@@ -78,9 +82,17 @@ class Counted:
         await self.app(scope, receive, counting)
 
 
-def _memory_of_children() -> Iterator[int]:
-    """Resident bytes of each process that this one started; nothing where there is no /proc."""
-    for children in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread or a process has ended
-            for process in children.read_text().split():
-                yield int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _children(process: str) -> Iterator[str]:
+    """The ids of all processes that come from this one; nothing where there is no /proc."""
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            for child in children.read_text().split():
+                yield child
+                yield from _children(child)
+
+
+def _memory(process: str) -> int:
+    """Resident bytes; none of a process that has ended."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0

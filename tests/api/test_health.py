@@ -1,6 +1,8 @@
 """The app seen from outside: how it stands, and its figures."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,7 +17,7 @@ from emotion.analyzer import Analyzer
 from emotion.api import health, metrics
 from emotion.messages import InputError, Message
 from emotion.serving.slots import Serving, State, Status
-from emotion.serving.weights import MODALITIES, ROLES
+from emotion.serving.weights import MODALITIES, ROLES, ROOT
 
 
 @pytest.fixture
@@ -89,7 +91,6 @@ def test_figures_count_what_happens(unloaded, monkeypatch):
     client = served(unloaded)
     before = figures(client)
     assert before[("emotion_queue_waiting",)] == before[("emotion_queue_running",)] == 0
-    assert before[("process_resident_memory_bytes",)] > 0
 
     with pytest.raises(InputError):
         unloaded.analyze(text="too long " * 1000)
@@ -116,8 +117,17 @@ async def _refused(*_: object, **__: object) -> tuple[bool, str, str]:
 
 
 @pytest.mark.models
-def test_the_memory_of_workers_is_known(unloaded, monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="what /proc knows")
+def test_the_memory_of_the_app_and_its_workers_is_known(unloaded, monkeypatch):
     monkeypatch.setenv("EMOTION_METRICS", "1")
     client = served(unloaded)
     unloaded.workers.submit(len, b"x", timeout=60).result()
-    assert figures(client)[("emotion_workers_memory_bytes",)] > 10e6
+    found = figures(client)
+    assert found[("process_resident_memory_bytes",)] > 10e6 and found[("emotion_workers_memory_bytes",)] > 10e6
+
+
+def test_all_is_put_together_before_torch_is_imported():
+    code = "import sys, emotion; from emotion import api, page; a = emotion.load(); api.launch_options(a, page.build(a))"
+    script = f"{code}; print(*{{'torch', 'transformers', 'librosa', 'starlette'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["starlette"]

@@ -21,7 +21,10 @@ def hear(event, arguments):
     elif event not in HEARD:
         return
     seen = [os.fsdecode(a) if isinstance(a, bytes) else str(a) for a in arguments]
-    os.write(told, (json.dumps([time.time(), event, *seen]) + "\\n").encode())
+    try:
+        os.write(told, (json.dumps([time.time(), event, *seen]) + "\\n").encode())
+    except OSError:
+        pass  # a process that took from itself what it needs to write
 sys.addaudithook(hear)
 """
 # All that is logged, at any level, and a sweeper that looks twice a second.
