@@ -16,7 +16,7 @@ from emotion.messages import InputError
 from emotion.page.inputs import Guarded
 from emotion.readings import Analysis
 
-SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # a text takes 0.03, a film of 10 s some; limits end at 100
+SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # from a short text to the longest that time limits allow
 
 
 def wanted() -> bool:
