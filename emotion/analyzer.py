@@ -118,6 +118,8 @@ class Analyzer:
         By role, which model serves it and which may.
     workers : Workers
         The processes that decode media and write speech down.
+    observe : callable
+        Called at the end of each ``analyze`` with the Analysis, or with the exception that ended it; by default nothing happens.
 
     Raises
     ------
@@ -129,6 +131,7 @@ class Analyzer:
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
         self.workers, self._fetch = Workers(), Fetcher()
+        self.observe: Callable[[Analysis | Exception], object] = lambda outcome: None
         self.slots = Slots(
             (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
@@ -227,9 +230,15 @@ class Analyzer:
         """
         if baseline is not None and not isinstance(baseline, Baseline):
             raise InputError("baseline_type", type=type(baseline).__name__)
-        request = self._request(text, audio, video, image, transcribe, language)
-        analysis, ms = _timed(_Job(self, request, baseline, progress or (lambda share, stage: None)).run)
-        return replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        try:
+            request = self._request(text, audio, video, image, transcribe, language)
+            analysis, ms = _timed(_Job(self, request, baseline, progress or (lambda share, stage: None)).run)
+        except Exception as e:
+            self.observe(e)
+            raise
+        analysis = replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        self.observe(analysis)
+        return analysis
 
     def baseline(self, audio: Audio | None = None, video: Video | None = None, image: Image | None = None) -> Baseline:
         """A person's baseline, from about ten seconds in which they read a plain text aloud with a plain face.
@@ -480,7 +489,8 @@ class _Job:
             start = time.perf_counter()
             answer = self.analyzer.read_by(slot, self.serving(slot), read)
         except Exception as e:
-            log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
+            known = isinstance(e, InputError)  # its sentence names the file, which is the visitor's
+            log.warning("the %s branch failed: %s", branch, reason(e).code, exc_info=None if known else e)
             answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
         return replace(answer, ms=(time.perf_counter() - start) * 1000.0)
 

@@ -8,6 +8,7 @@ from emotion import media
 from emotion.analyzer import Analyzer
 from emotion.page import api, assets, examples, live, method, microphone, settings, texts, typed, upload, webcam, wording
 from emotion.page.answering import Session
+from emotion.page.inputs import Guarded
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
 from emotion.page.texts import ENGLISH, Say, static
@@ -37,9 +38,9 @@ IN_ITS_LANGUAGE = "() => { document.title = emotion.say('title'); document.docum
 STATUS_S = 1.0  # between two looks at the models while they load
 
 
-def build(analyzer: Analyzer) -> gr.Blocks:
+def build(analyzer: Analyzer) -> Guarded:
     """The whole page, not launched."""
-    page = api.Page(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
+    page = Guarded(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
     with page:
         gr.HTML(static("block_masthead"), padding=False)
         trouble = gr.HTML(visible=False, padding=False)

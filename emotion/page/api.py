@@ -6,8 +6,6 @@ Files come through hidden components, not ``gr.api``: only those check that a pa
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import BlockFunction
-from gradio.state_holder import SessionState
 
 from emotion.analyzer import Analyzer
 from emotion.baseline import Baseline
@@ -18,18 +16,6 @@ from emotion.readings import Analysis
 
 JSON = dict[str, Any]
 IN_ENGLISH = Say(ENGLISH)  # whatever a program's headers say
-
-
-class Page(gr.Blocks):
-    """A page whose endpoints may be called without their last arguments, which plain HTTP gives by position."""
-
-    async def preprocess_data(
-        self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
-    ) -> list[Any]:
-        if block_fn.api_visibility == "public":
-            inputs = [*inputs, *(getattr(component, "value", None) for component in block_fn.inputs[len(inputs) :])]
-        processed: list[Any] = await super().preprocess_data(block_fn, inputs, state, explicit_call)
-        return processed
 
 
 def build(analyzer: Analyzer) -> None:
