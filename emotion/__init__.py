@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emotion.analyzer import Analyzer
+    from emotion.baseline import Baseline
     from emotion.labels import LABELS, MODALITIES
     from emotion.messages import InputError, Message
     from emotion.readings import Analysis, Fusion, Reading
 
-__all__ = ["LABELS", "MODALITIES", "Analysis", "Fusion", "InputError", "Message", "Reading", "fuse", "load"]
+__all__ = ["LABELS", "MODALITIES", "Analysis", "Baseline", "Fusion", "InputError", "Message", "Reading", "fuse", "load"]
 
 # Imported when they are asked for: the command line answers --help without numpy.
 _HOMES = {
     "LABELS": "labels",
     "MODALITIES": "labels",
     "Analysis": "readings",
+    "Baseline": "baseline",
     "Fusion": "readings",
     "InputError": "messages",
     "Message": "messages",

@@ -14,11 +14,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from emotion import media, timeline
+from emotion.baseline import Baseline
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
-from emotion.labels import MODALITIES
+from emotion.labels import LABELS, MODALITIES
 from emotion.messages import InputError, Message, reason
-from emotion.readings import Analysis, FaceReading, Frame, Media, Reading, TextReading, Transcript
+from emotion.readings import Analysis, FaceReading, Frame, Media, ModelInfo, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
 from emotion.serving.lanes import Lanes
 from emotion.serving.loaders import load
@@ -34,6 +35,8 @@ MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
 TOLD_EVERY_S = 1.0  # the longest time between two reports of progress
+
+BASELINE_NOTES = ("baseline_applied", "baseline_not_applied")
 
 Audio = str | os.PathLike | tuple[np.ndarray, int]
 Video = str | os.PathLike | list[Frame] | tuple[Frame, ...]
@@ -119,6 +122,8 @@ class Analyzer:
         The processes that decode media and write speech down.
     lanes : Lanes
         Whose turn it is, for whatever serves many visitors with this analyzer. ``analyze`` itself does not wait for one.
+    observe : callable
+        Called at the end of each ``analyze`` with the Analysis, or with the exception that ended it; by default nothing happens.
 
     Raises
     ------
@@ -130,6 +135,7 @@ class Analyzer:
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
         self.workers, self.lanes, self._fetch = Workers(), Lanes(), Fetcher()
+        self.observe: Callable[[Analysis | Exception], object] = lambda outcome: None
         self.slots = Slots(
             (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
@@ -190,6 +196,7 @@ class Analyzer:
         transcribe: bool = True,
         *,
         language: str = "en",
+        baseline: Baseline | None = None,
         progress: Progress | None = None,
     ) -> Analysis:
         """Read whatever is given and fuse it.
@@ -209,6 +216,8 @@ class Analyzer:
             Whether words are taken from the sound.
         language : str
             That of the speech, a code such as "en" or "en-US". Words are left out where the engine does not know it.
+        baseline : Baseline, optional
+            The person's, of ``baseline()``: taken out of the readings of voice and face, as ``with_baseline``.
         progress : callable, optional
             Called with the share that is done, 0 to 1, and a Message that names the stage, at least every TOLD_EVERY_S. What it
             raises ends the analysis, and its tasks in worker processes with it: so is one ended that nobody waits for.
@@ -224,9 +233,93 @@ class Analyzer:
             Before any model loads: for a wrong type, for a file that is no such media, and for what breaks a limit of
             ``emotion.media``. While decoding: where sound and pictures, of those given, both fail.
         """
-        request = self._request(text, audio, video, image, transcribe, language)
-        analysis, ms = _timed(_Job(self, request, progress or (lambda share, stage: None)).run)
-        return replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        if baseline is not None and not isinstance(baseline, Baseline):
+            raise InputError("baseline_type", type=type(baseline).__name__)
+        try:
+            request = self._request(text, audio, video, image, transcribe, language)
+            analysis, ms = _timed(_Job(self, request, baseline, progress or (lambda share, stage: None)).run)
+        except Exception as e:
+            self.observe(e)
+            raise
+        analysis = replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        self.observe(analysis)
+        return analysis
+
+    def baseline(self, audio: Audio | None = None, video: Video | None = None, image: Image | None = None) -> Baseline:
+        """A person's baseline, from about ten seconds in which they read a plain text aloud with a plain face.
+
+        Parameters
+        ----------
+        audio, video, image
+            As for ``analyze``; at least one.
+
+        Returns
+        -------
+        Baseline
+            Of the voice, the face or both: what was found, where the model that read it has a ``neutral`` in the weights file.
+
+        Raises
+        ------
+        InputError
+            As ``analyze``; where no voice and no face is found, or only by models without a ``neutral``; and for what is not
+            plain or hardly allows a reading, as ``Baseline.of``.
+        """
+        if audio is None and video is None and image is None:
+            raise InputError("baseline_input_missing")
+        analysis = self.analyze(audio=audio, video=video, image=image, transcribe=False)
+        if not analysis.modalities:
+            why = [note for note in analysis.notes if note.code != "nothing_to_read"]
+            raise InputError("baseline_nothing_read", why=why)
+        neutral = {name: self._neutral(name, analysis.models[name]) for name in analysis.modalities}
+        measured = {name: row for name, row in neutral.items() if row is not None}
+        if not measured:
+            raise InputError("baseline_not_measured", model=[analysis.models[name].name for name in neutral])
+        return Baseline.of({name: analysis.modalities[name] for name in measured}, measured)
+
+    def with_baseline(
+        self, analysis: Analysis, baseline: Baseline | None, weights: Mapping[str, float] | None = None
+    ) -> Analysis:
+        """The same analysis by another baseline, or by none. Instant: no model runs.
+
+        Parameters
+        ----------
+        analysis : Analysis
+            Of ``analyze`` or what was made of it. One of ``Analysis.from_dict`` has not all that the timeline is made of.
+        baseline : Baseline or None
+            Instead of the one that was applied, if any.
+        weights : mapping from str to float, optional
+            As for ``with_weights``; by default those of the models that serve.
+
+        Returns
+        -------
+        Analysis
+            A note says of each modality with offsets what they changed, or that its model takes none.
+
+        Raises
+        ------
+        InputError
+            For weights, as ``with_weights``.
+        """
+        readings = {name: reading.without_baseline or reading for name, reading in analysis.modalities.items()}
+        notes = [note for note in analysis.notes if note.code not in BASELINE_NOTES]
+        for name, before in tuple(readings.items()):
+            if baseline is None or name not in baseline.offsets:
+                continue
+            model = analysis.models[name]
+            if self._neutral(name, model) is None:
+                notes.append(Message("baseline_not_applied", {"modality": name, "model": model.name}))
+                continue
+            readings[name] = after = baseline.apply(before)
+            mood, unchanged = round(after.mood, 2), round(before.mood, 2)
+            notes.append(Message("baseline_applied", {"modality": name, "mood": mood, "before": unchanged}))
+        spans = timeline.spans(readings, analysis.duration) if analysis.timeline else ()
+        changed = replace(analysis, modalities=readings, notes=tuple(notes), timeline=spans)
+        return self.with_weights(changed, weights or self.weights)
+
+    def _neutral(self, role: str, model: ModelInfo) -> np.ndarray | None:
+        """What a baseline is measured from: how a model reads plain people, (7,); None where nobody measured it."""
+        values = next((choice.neutral for choice in self._choices[role] if choice.info == model), None)
+        return None if values is None else np.array([values[label] for label in LABELS])
 
     def with_weights(self, analysis: Analysis, weights: Mapping[str, float]) -> Analysis:
         """The same readings, fused by other weights. Instant: no model runs.
@@ -358,8 +451,8 @@ class Analyzer:
 class _Job:
     """One analysis. Its branches run side by side, and each returns its result."""
 
-    def __init__(self, analyzer: Analyzer, request: _Request, progress: Progress):
-        self.analyzer, self.request, self.progress = analyzer, request, progress
+    def __init__(self, analyzer: Analyzer, request: _Request, baseline: Baseline | None, progress: Progress):
+        self.analyzer, self.request, self.baseline, self.progress = analyzer, request, baseline, progress
         at_first = {role: slot.now() for role, slot in analyzer.slots.items()}
         # No role's model changes within one analysis. One that is not loaded yet is loaded when it is asked for.
         self._settled = functools.cache(lambda role: at_first[role] or analyzer.serving(role))
@@ -422,7 +515,8 @@ class _Job:
         except CancelledError:  # nobody waits for the answer
             raise
         except Exception as e:
-            log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
+            known = isinstance(e, InputError)  # its sentence names the file, which is the visitor's
+            log.warning("the %s branch failed: %s", branch, reason(e).code, exc_info=None if known else e)
             answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
         return replace(answer, ms=(time.perf_counter() - start) * 1000.0)
 
@@ -517,6 +611,8 @@ class _Job:
             models=models,
             media=decoded,
         )
+        if self.baseline is not None:
+            return self.analyzer.with_baseline(analysis, self.baseline, fusion_weights)
         return self.analyzer.with_weights(analysis, fusion_weights)
 
 

@@ -32,6 +32,9 @@ class Choice:
         By which its logits are divided, at least 0.001; None where it is not calibrated.
     fusion_weight : float or None
         Fitted weight of its readings, >= 0; None where none was fitted.
+    neutral : dict from str to float, or None
+        By label, what its calibrated readings of plain voices or faces are in the geometric mean, each above 0: what a personal
+        baseline is measured from. None where nobody measured it.
     figures : dict
         Known figures, by name.
     repo : str or None
@@ -61,6 +64,7 @@ class Choice:
     path: Path | None = None
     temperature: float | None = None
     fusion_weight: float | None = None
+    neutral: dict[str, float] | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     repo: str | None = None
     files: dict[str, str | None] = field(default_factory=dict)

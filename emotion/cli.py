@@ -1,4 +1,5 @@
-"""The command ``emotion``, from a clone ``python -m emotion``: analyze | evaluate | train | doctor | publish | soak | flood."""
+"""The command ``emotion``, from a clone ``python -m emotion``: analyze | baseline | evaluate | train | doctor | publish | soak |
+flood."""
 
 import argparse
 import contextlib
@@ -16,6 +17,7 @@ from emotion.labels import LABELS, MODALITIES, mood_word
 from emotion.messages import InputError
 
 if TYPE_CHECKING:
+    from emotion.baseline import Baseline
     from emotion.readings import Analysis
 
 AddParser = Callable[..., argparse.ArgumentParser]
@@ -59,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_analyze(commands.add_parser)
+    _add_baseline(commands.add_parser)
     _add_evaluate(commands.add_parser)
     _add_train(commands.add_parser)
     _add_doctor(commands.add_parser)
@@ -81,10 +84,26 @@ def _add_analyze(add_parser: AddParser) -> None:
     analyze.add_argument(
         "--weights", type=_weights, metavar="text=W,speech=W,face=W", help="fusion weights; one not named counts 0"
     )
+    analyze.add_argument("--baseline", type=Path, metavar="FILE", help="a personal baseline, as emotion baseline writes it")
     analyze.add_argument("--language", default="en", help="of the speech; other than en is not written down (default: en)")
     analyze.add_argument("--no-transcribe", action="store_true", help="leave the words of a recording out")
     _add_common(analyze)
     analyze.set_defaults(run=_analyze, show=_show_analysis)
+
+
+def _add_baseline(add_parser: AddParser) -> None:
+    baseline = add_parser(
+        "baseline",
+        help="measure how your own plain voice and face are read",
+        description="Writes a personal baseline for emotion analyze --baseline. Read a plain text aloud for about ten seconds, "
+        "with a plain face. --video and --image exclude each other.",
+    )
+    baseline.add_argument("--audio", metavar="FILE")
+    baseline.add_argument("--video", metavar="FILE", help="its sound is read too, unless --audio is given")
+    baseline.add_argument("--image", metavar="FILE")
+    baseline.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file with the offsets, and nothing else")
+    _add_common(baseline)
+    baseline.set_defaults(run=_baseline, show=_show_baseline)
 
 
 def _add_evaluate(add_parser: AddParser) -> None:
@@ -95,8 +114,8 @@ def _add_evaluate(add_parser: AddParser) -> None:
         nargs=2,
         required=True,
         metavar=("NAME", "PATH"),
-        help="ravdess, emodb, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, carer "
-        "or folder, and its file, folder or zip",
+        help="ravdess, emodb, nemo, ferplus, fer2013, goemotions, meld, isear, emobank, empathetic, dailydialog, emorynlp, xed, "
+        "carer or folder, and its file, folder or zip",
     )
     evaluate.add_argument("--split", help="one part of the set, or held-out; by default everything but train")
     evaluate.add_argument("--restrict", action="store_true", help="renormalise to the labels that the data has")
@@ -240,6 +259,7 @@ def _weights(text: str) -> dict[str, float]:
 def _analyze(arguments: argparse.Namespace) -> Any:
     if not any((arguments.text, arguments.audio, arguments.video, arguments.image)):
         raise InputError("input_missing")
+    baseline = None if arguments.baseline is None else _read_baseline(arguments.baseline)
     with contextlib.closing(emotion.load(arguments.source)) as analyzer:
         if arguments.weights is not None:
             emotion.fuse({}, arguments.weights)  # refuses bad weights before any model runs
@@ -250,10 +270,30 @@ def _analyze(arguments: argparse.Namespace) -> Any:
             arguments.image,
             not arguments.no_transcribe,
             language=arguments.language,
+            baseline=baseline,
         )
         if arguments.weights is not None:
             analysis = analyzer.with_weights(analysis, arguments.weights)
     return analysis.to_dict() if arguments.json else analysis
+
+
+def _baseline(arguments: argparse.Namespace) -> Any:
+    with contextlib.closing(emotion.load(arguments.source)) as analyzer:
+        baseline = analyzer.baseline(arguments.audio, arguments.video, arguments.image)
+    try:
+        arguments.out.write_text(baseline.to_json() + "\n", "utf-8")
+    except OSError as e:
+        raise InputError("file_not_written", file=arguments.out, reason=e.strerror) from e
+    return baseline.to_dict() if arguments.json else baseline
+
+
+def _read_baseline(file: Path) -> "Baseline":
+    from emotion.baseline import Baseline
+
+    try:
+        return Baseline.from_json(file.read_bytes())
+    except OSError as e:
+        raise InputError("file_unreadable", file=file, reason=e.strerror) from e
 
 
 def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -356,6 +396,12 @@ def _show_analysis(analysis: "Analysis") -> str:
         calibrated = "" if model.calibrated or role == "detector" else ", not calibrated"
         lines.append(f"{role} by {model.name} ({model.source}, {model.revision}{calibrated})")
     return "\n".join(lines + [f"warning: {warning}" for warning in analysis.warnings])
+
+
+def _show_baseline(baseline: "Baseline") -> str:
+    """What the baseline takes out of a reading: by how much each label's logarithm falls."""
+    lines = [f"{'offset':10}" + "".join(f"{name:>8}" for name in baseline.offsets)]
+    return "\n".join(lines + [_row(label, [row[label] for row in baseline.offsets.values()]) for label in LABELS])
 
 
 def _row(name: str, values: Sequence[float]) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from emotion.labels import LABELS, MOOD_WORDS, mood_word
-from emotion.readings import Reading, SpeechReading
+from emotion.labels import LABELS
+from emotion.readings import SpeechReading
 from emotion.sound import HOP, SAMPLE_RATE, SPECTROGRAM_HZ, SPECTROGRAM_RANGE_DB, envelope, spectrogram
 from emotion.speech.prosody import MAX_HZ
 
@@ -37,59 +37,43 @@ Percent = Callable[[float], str]  # how a share of 1 is written
 FONT = "Source Sans Pro, system-ui, sans-serif"
 
 PITCH_POINTS = 1500
-
-
-def mood_gauge(mood: float, word: str | None = None) -> go.Figure:
-    """A half-circle from 1 to 5 with a band for each word; the mood marked, its value and ``word``, else in English, written."""
-    edges = (1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0)
-    bands = [
-        {"range": [low, high], "color": colour} for low, high, colour in zip(edges[:-1], edges[1:], MOOD_COLOURS, strict=True)
-    ]
-    figure = go.Figure(
-        go.Indicator(
-            mode="gauge+number",
-            value=float(mood),
-            number={"valueformat": ".1f", "font": {"size": 44}},
-            gauge={
-                "axis": {"range": [1, 5], "tickvals": [1, 2, 3, 4, 5], "tickfont": {"size": 13}, "tickcolor": INK},
-                "bar": {"color": "rgba(0, 0, 0, 0)"},
-                "borderwidth": 0,
-                "steps": bands,
-                "threshold": {"line": {"color": "#111827", "width": 5}, "thickness": 1.0, "value": float(mood)},
-            },
-            domain={"x": [0, 1], "y": [0.12, 1]},
-        )
-    )
-    figure.add_annotation(
-        text=word or mood_word(mood), x=0.5, y=0.0, xref="paper", yref="paper", showarrow=False, font={"size": 18}
-    )
-    return _finished(figure, height=230, margin={"l": 28, "r": 28, "t": 24, "b": 8})
+BARS_HEIGHT = 224  # pixels of the seven bars: they fit beside three modalities, and on a phone below the sentence
 
 
 def probability_bars(probabilities: np.ndarray, names: Sequence[str] = LABELS, percent: Percent = "{:.0%}".format) -> go.Figure:
-    """Seven horizontal bars in the order of LABELS, called by ``names``, their figures by ``percent``; ``probabilities`` (7,)."""
-    bars = go.Figure(_bars(probabilities, names, percent))
-    return _finished(bars.update_layout(**_bar_axes()), height=230, margin=_bar_margin(names))
+    """Seven horizontal bars in the order of LABELS.
 
+    Parameters
+    ----------
+    probabilities : float32 ndarray of shape (7,)
+        Sums to 1.
+    names : sequence of seven str
+        What the labels are called.
+    percent : callable
+        How a share is written beside its bar.
 
-def reading_figure(reading: Reading, names: Sequence[str] = LABELS, percent: Percent = "{:.0%}".format) -> go.Figure:
-    """One modality: its own mood as a mark on the scale of 1 to 5, and its bars as those of ``probability_bars``."""
-    figure = go.Figure([*_scale(reading.mood), _bars(reading.probabilities, names, percent)])
-    figure.update_layout(
-        **_bar_axes(),
-        xaxis2={
-            "range": [1, 5],
-            "tickvals": [1, 2, 3, 4, 5],
-            "anchor": "y2",
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
-        yaxis2={"domain": [0.88, 1.0], "range": [0, 1], "visible": False, "fixedrange": True, "anchor": "x2"},
-        barmode="stack",
+    Returns
+    -------
+    plotly.graph_objects.Figure
+    """
+    bars = go.Bar(
+        x=[round(float(p), 4) for p in probabilities],
+        y=list(names),
+        orientation="h",
+        marker={"color": [COLOURS[label] for label in LABELS], "cornerradius": 3},
+        text=[percent(float(p)) for p in probabilities],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
+        showlegend=False,
     )
-    figure.update_layout(yaxis_domain=[0.0, 0.72])
-    return _finished(figure, height=260, margin=_bar_margin(names))
+    figure = go.Figure(bars).update_layout(
+        xaxis={"range": [0, 1.16], "visible": False, "fixedrange": True},  # the figure of a full bar stands to its right
+        yaxis={"autorange": "reversed", "fixedrange": True, "ticks": "", "ticksuffix": "  "},
+        bargap=0.3,
+    )
+    longest = max(map(len, names))
+    return _finished(figure, height=BARS_HEIGHT, margin={"l": 8 * longest + 14, "r": 4, "t": 0, "b": 0})
 
 
 def sound_figure(
@@ -148,59 +132,6 @@ def sound_figure(
 
 
 # --- traces
-
-
-def _bar_margin(names: Sequence[str]) -> dict[str, int]:
-    """Room for the longest name, 7.5 pixels a letter."""
-    return {"l": max(68, int(7.5 * max(map(len, names))) + 8), "r": 12, "t": 4, "b": 8}
-
-
-def _bars(probabilities: np.ndarray, names: Sequence[str], percent: Percent) -> go.Bar:
-    values = [round(float(p), 4) for p in probabilities]
-    return go.Bar(
-        x=values,
-        y=list(names),
-        orientation="h",
-        marker={"color": [COLOURS[label] for label in LABELS], "cornerradius": 3},
-        text=[percent(float(p)) for p in probabilities],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{text}<extra></extra>",
-        showlegend=False,
-    )
-
-
-def _bar_axes() -> dict:
-    """A probability of 1 fills 86 % of the width: its figure stands to the right of the bar."""
-    return {
-        "xaxis": {
-            "range": [0, 1.16],
-            "visible": False,
-            "fixedrange": True,
-        },
-        "yaxis": {"autorange": "reversed", "fixedrange": True, "ticks": "", "ticksuffix": "  "},
-        "bargap": 0.25,
-    }
-
-
-def _scale(mood: float) -> list[go.Bar | go.Scatter]:
-    """The scale of 1 to 5 as coloured bands on the second axes, with a mark at the mood."""
-    edges = (1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0)
-    on = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
-    bands = [
-        go.Bar(x=[high - low], base=[low], y=[0.5], width=0.7, orientation="h", marker={"color": colour}, hoverinfo="skip", **on)
-        for low, high, colour in zip(edges[:-1], edges[1:], MOOD_COLOURS, strict=True)
-    ]
-    mark = go.Scatter(
-        x=[round(float(mood), 3)],
-        y=[0.5],
-        mode="markers",
-        marker={"symbol": "diamond", "size": 15, "color": "#111827", "line": {"color": "#ffffff", "width": 2}},
-        hovertemplate="%{x:.1f} / 5<extra></extra>",
-        cliponaxis=False,
-        **on,
-    )
-    return [*bands, mark]
 
 
 def _waveform(samples: np.ndarray) -> list[go.Scatter]:

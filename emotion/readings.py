@@ -1,7 +1,8 @@
 """What the package measures and returns: frozen dataclasses, and the one format in which every interface gives them out."""
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -128,11 +129,14 @@ class Reading:
     reliability : float
         How far the input allows a reading at all, whatever the model thinks, 0 to 1: expected word accuracy, share of voiced
         sound, share of frames with a clear face.
+    without_baseline : Reading or None
+        The same before a personal baseline was applied; None where none was.
     """
 
     modality: ClassVar[str]
     probabilities: np.ndarray
     reliability: float
+    without_baseline: "Reading | None" = field(default=None, repr=False, kw_only=True)
 
     @property
     def mood(self) -> float:
@@ -142,6 +146,10 @@ class Reading:
     def details(self) -> dict[str, Any]:
         """The keys of ``to_dict()`` that only this modality has."""
         return {}
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Self:
+        """Other probabilities (7,) of the whole and of its parts, each by ``change``; what it was is its ``without_baseline``."""
+        return replace(self, probabilities=change(self.probabilities), without_baseline=self)
 
     def during(self, start: float, end: float) -> np.ndarray | None:
         """Mean probabilities between two times.
@@ -167,11 +175,15 @@ class Reading:
 
     def to_dict(self, weight: float) -> dict[str, Any]:
         """Plain types only. ``weight``: the share, 0 to 1, that the modality had in the fusion."""
+        before = self.without_baseline
         return {
             "probabilities": named(self.probabilities),
             "mood": round(self.mood, DECIMALS),
             "reliability": round(float(self.reliability), DECIMALS),
             "weight": round(float(weight), DECIMALS),
+            "without_baseline": None
+            if before is None
+            else {"probabilities": named(before.probabilities), "mood": round(before.mood, DECIMALS)},
             **self.details(),
         }
 
@@ -259,6 +271,10 @@ class SpeechReading(Reading):
             "attention": {"step": round(self.attention_step, 3), "weights": [round(float(w), 5) for w in self.attention]},
         }
 
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Self:
+        windows = tuple(replace(window, probabilities=change(window.probabilities)) for window in self.windows)
+        return replace(super().changed(change), windows=windows)
+
     def _weighted(self, start: float, end: float) -> list[tuple[float, np.ndarray]]:
         return [(window.within(start, end), window.probabilities) for window in self.windows]
 
@@ -286,6 +302,12 @@ class FaceFrame:
     probabilities: np.ndarray
     weight: float
     regions: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32), repr=False)
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> "FaceFrame":
+        """With other probabilities. Where its label is another one then, nobody knows which regions speak for it."""
+        probabilities = change(self.probabilities)
+        same = probabilities.argmax() == self.probabilities.argmax()
+        return replace(self, probabilities=probabilities, regions=self.regions if same else np.zeros((0, 0), np.float32))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -324,6 +346,16 @@ class FaceReading(Reading):
             "frames_with_face": self.frames_with_face,
             "frames": [frame.to_dict() for frame in self.frames],
         }
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Self:
+        """As of every reading; the whole is again the weighted mean of its frames."""
+        frames = tuple(frame.changed(change) for frame in self.frames)
+        whole = super().changed(change)
+        weights = [frame.weight for frame in frames]
+        if any(weights):
+            mean = np.average([frame.probabilities for frame in frames], axis=0, weights=weights)
+            whole = replace(whole, probabilities=mean.astype(np.float32))
+        return replace(whole, frames=frames)
 
     def _weighted(self, start: float, end: float) -> list[tuple[float, np.ndarray]]:
         return [(frame.weight, frame.probabilities) for frame in self.frames if start <= frame.time < end]
@@ -489,7 +521,7 @@ class Analysis:
 
 
 def _parse(data: dict[str, Any]) -> Analysis:
-    modalities = {name: _READING_PARSERS[name](reading) for name, reading in data["modalities"].items()}
+    modalities = {name: _reading(name, reading) for name, reading in data["modalities"].items()}
     notes = [Message.from_dict(message) for message in data.get("codes") or ()]
     fusion = Fusion(
         mood=data["mood"],
@@ -521,6 +553,13 @@ def _parse(data: dict[str, Any]) -> Analysis:
         timings_ms=dict(data.get("timings_ms") or {}),
         models={name: ModelInfo(**info) for name, info in (data.get("models") or {}).items()},
     )
+
+
+def _reading(name: str, data: dict[str, Any]) -> Reading:
+    reading, before = _READING_PARSERS[name](data), data.get("without_baseline")
+    if not before:
+        return reading
+    return replace(reading, without_baseline=replace(reading, probabilities=vector(before["probabilities"])))
 
 
 def _text_reading(data: dict[str, Any]) -> TextReading:
@@ -562,7 +601,11 @@ def _box(values: Any) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
-_READING_PARSERS = {"text": _text_reading, "speech": _speech_reading, "face": _face_reading}
+_READING_PARSERS: dict[str, Callable[[dict[str, Any]], Reading]] = {
+    "text": _text_reading,
+    "speech": _speech_reading,
+    "face": _face_reading,
+}
 
 
 def vector(probabilities: dict[str, float]) -> np.ndarray:

@@ -48,12 +48,30 @@ def test_a_file_is_heard(capsys):
     assert {"text", "speech"} == set(result["modalities"]) and "wonderful" in result["transcript"]["text"]
 
 
+def test_a_baseline_is_written_and_applied(tmp_path, capsys):
+    file, calm = tmp_path / "me.json", str(GLAD.parent / "calm.flac")
+    assert cli.main(["baseline", "--audio", calm, "--out", str(file), "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert json.loads(file.read_text("utf-8")) == written and set(written) == {"speech"}
+    assert cli.main(["analyze", "--audio", str(GLAD), "--no-transcribe", "--baseline", str(file), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [code["code"] for code in result["codes"]] == ["baseline_applied"]
+    assert result["modalities"]["speech"]["without_baseline"]["mood"] != result["modalities"]["speech"]["mood"]
+    assert cli.main(["baseline", "--audio", calm, "--out", str(tmp_path / "again.json")]) == 0
+    assert capsys.readouterr().out.split()[:3] == ["offset", "speech", "angry"]
+    assert cli.main(["baseline", "--audio", calm, "--out", str(tmp_path / "no" / "folder.json")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
         (["analyze"], "--text"),
         (["analyze", "--audio", "missing.wav"], "missing.wav"),
         (["analyze", "--text", "a", "--weights", "text=-1"], "at least 0"),
+        (["analyze", "--text", "a", "--baseline", "missing.json"], "missing.json"),
+        (["analyze", "--text", "a", "--baseline", str(GLAD)], "limit"),
+        (["baseline", "--out", "me.json"], "recording"),
         (["evaluate", "text", "--dataset", "ravdess", "."], "no text data set"),
         (["evaluate", "face", "--dataset", "fer2013", ".", "--oof"], "speech"),
         (["train", "text", "--epochs", "0"], "at least 1"),
@@ -66,7 +84,8 @@ def test_user_errors_are_one_line_and_status_1(capsys, arguments, word):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["dance"], ["analyze", "--weights", "loud"], ["evaluate", "text"], ["analyze", "--source", "moon"]]
+    "arguments",
+    [[], ["dance"], ["analyze", "--weights", "loud"], ["evaluate", "text"], ["analyze", "--source", "moon"], ["baseline"]],
 )
 def test_wrong_usage_is_status_2(arguments):
     with pytest.raises(SystemExit) as stop:

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 import pytest
 
 from emotion import figures, sound
-from emotion.labels import LABELS, MOOD_WORDS
-from emotion.readings import SpeechReading, TextReading
+from emotion.labels import LABELS
+from emotion.readings import SpeechReading
 from emotion.sound import HOP, SAMPLE_RATE
 
 PROBABILITIES = np.array([0.05, 0.02, 0.03, 0.6, 0.2, 0.06, 0.04], np.float32)
@@ -49,6 +49,14 @@ def trace(figure: go.Figure, kind: type) -> go.Figure:
     return next(t for t in figure.data if isinstance(t, kind))
 
 
+def test_bars_are_the_probabilities_in_order_and_colour():
+    bar = trace(figures.probability_bars(PROBABILITIES), go.Bar)
+    assert tuple(bar.y) == LABELS
+    assert bar.x == pytest.approx(PROBABILITIES, abs=1e-4)
+    assert list(bar.marker.color) == [figures.COLOURS[label] for label in LABELS]
+    assert bar.text[3] == "60%"
+
+
 def test_every_label_has_its_own_colour():
     assert tuple(figures.COLOURS) == LABELS
     assert len(set(figures.COLOURS.values())) == len(LABELS)
@@ -67,38 +75,6 @@ def test_colours_stand_out_from_light_and_dark_pages(page):
     for label, colour in figures.COLOURS.items():
         low, high = sorted(float(luminance @ linear(c)) for c in (colour, page))
         assert (high + 0.05) / (low + 0.05) >= 2, label
-
-
-def test_bars_are_the_probabilities_in_order_and_colour():
-    bar = trace(figures.probability_bars(PROBABILITIES), go.Bar)
-    assert tuple(bar.y) == LABELS
-    assert bar.x == pytest.approx(PROBABILITIES, abs=1e-4)
-    assert list(bar.marker.color) == [figures.COLOURS[label] for label in LABELS]
-    assert bar.text[3] == "60%"
-
-
-def test_gauge_shows_the_mood_and_its_word():
-    gauge = trace(figures.mood_gauge(3.9), go.Indicator)
-    assert gauge.value == pytest.approx(3.9)
-    assert gauge.gauge.threshold.value == pytest.approx(3.9)
-    assert list(gauge.gauge.axis.range) == [1, 5]
-    assert figures.mood_gauge(3.9).layout.annotations[0].text == "good"
-    assert figures.mood_gauge(1.0).layout.annotations[0].text == "very low"
-
-
-def test_gauge_bands_are_the_words():
-    bands = [list(step.range) for step in trace(figures.mood_gauge(3.0), go.Indicator).gauge.steps]
-    assert [low for low, _ in bands] == [1.0, *(upper for upper, _ in MOOD_WORDS[:-1])]
-    assert bands[-1][1] == 5.0
-
-
-def test_reading_marks_its_own_mood_above_its_bars():
-    reading = TextReading(PROBABILITIES, 0.5)
-    figure = figures.reading_figure(reading)
-    mark = next(t for t in figure.data if getattr(t, "mode", None) == "markers")
-    assert mark.x[0] == pytest.approx(reading.mood, abs=1e-3)
-    labelled = next(t for t in figure.data if isinstance(t, go.Bar) and len(t.y) == 7)
-    assert labelled.x == pytest.approx(PROBABILITIES, abs=1e-4)
 
 
 def test_envelope_keeps_every_peak():
@@ -170,9 +146,7 @@ def test_levels_travel_as_bytes():
 
 
 def test_figures_have_no_background_of_their_own():
-    reading = TextReading(PROBABILITIES, 1.0)
-    made = (figures.mood_gauge(2.0), figures.probability_bars(PROBABILITIES), figures.reading_figure(reading))
-    for figure in (*made, figures.sound_figure(tone(200, 1))):
-        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
-        assert figure.layout.margin.l is not None
-        assert figure.layout.height
+    figure = figures.sound_figure(tone(200, 1))
+    assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
+    assert figure.layout.margin.l is not None
+    assert figure.layout.height

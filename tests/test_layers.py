@@ -20,16 +20,17 @@ DOCUMENT = imports.ROOT.parent / "docs" / "how-it-works.md"
 # From the ground up. A module or folder may import those of the lines before its own, and its neighbours in its own line where
 # that makes no circle.
 LAYERS = (
-    ("labels", "environment"),
+    ("labels", "environment", "logs"),
     ("mood", "messages"),
     ("readings",),
-    ("fusion", "sound", "checkpoint"),
+    ("fusion", "sound", "checkpoint", "baseline"),
     ("recogniser", "media"),
     ("text", "speech", "face", "transcript"),
     ("serving", "timeline", "figures"),
     ("analyzer",),
     ("", "live"),  # "": the package's own names
     ("page", "training"),
+    ("api",),
     ("bench",),
     ("cli",),
     ("__main__",),

@@ -1,4 +1,4 @@
-"""The Gradio page: one file a tab, one for the result panel below them, one for the HTTP endpoints."""
+"""The Gradio page: one file a tab, one for the answer beside them, one for the HTTP endpoints."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from emotion import media
 from emotion.analyzer import Analyzer
 from emotion.page import api, assets, examples, live, method, microphone, settings, texts, typed, upload, webcam, wording
 from emotion.page.answering import Session
+from emotion.page.inputs import Guarded
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
 from emotion.page.texts import ENGLISH, Say, static
@@ -38,38 +39,56 @@ IN_ITS_LANGUAGE = "() => { document.title = emotion.say('title'); document.docum
 STATUS_S = 1.0  # between two looks at the models while they load
 
 
-def build(analyzer: Analyzer) -> gr.Blocks:
+def build(analyzer: Analyzer) -> Guarded:
     """The whole page, not launched."""
-    page = gr.Blocks(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
+    page = Guarded(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
     with page:
         gr.HTML(static("block_masthead"), padding=False)
-        models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")
         trouble = gr.HTML(visible=False, padding=False)
-        with gr.Tabs(overflow_behavior="wrap") as tabs:
-            sources = [source for tab in (microphone, live, upload, webcam, typed) for source in tab.build(analyzer)]
-            method.build(page)
-        language = gr.Radio(
-            [(static("spoken_english"), ENGLISH), (static("spoken_other"), OTHER)],
-            value=ENGLISH,
-            label=static("spoken_language"),
-            info=static("spoken_language_info"),
-            elem_id="language",
-        )
-        sources += examples.build(tabs, next(source.component for source in sources if source.name == "upload"))
-        panel = ResultPanel(analyzer)
-        Session(analyzer, panel, language).listen(sources)
+        with gr.Row(elem_id="columns"):
+            with gr.Column(elem_id="input"):
+                gr.Button(static("again"), elem_id="again").click(None, js="emotion.unfold", api_visibility="private")
+                with gr.Tabs(overflow_behavior="wrap") as tabs:
+                    sources = [source for tab in (microphone, live, upload, webcam, typed) for source in tab.build(analyzer)]
+                    bundled = method.build(page)
+                with gr.Row(elem_id="beside"):
+                    language = _language()
+                below = gr.Column(elem_id="below")
+                models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")
+            with gr.Column(elem_id="result"):
+                live.answer()
+                panel = ResultPanel(analyzer)
+                session = Session(analyzer, panel, language)
+        with below:
+            sources += examples.build(tabs, next(source.component for source in sources if source.name == "upload"), panel.film)
+        session.listen(sources)
+        for button, tab in ((panel.speak, "microphone"), (panel.live, "live")):
+            button.click(
+                lambda tab=tab: gr.Tabs(selected=tab), None, tabs, queue=False, show_progress="hidden", api_visibility="private"
+            )
         settings.restore(page, tabs, panel.sliders, trouble)
         timer = gr.Timer(STATUS_S)
 
-        def status(request: gr.Request) -> tuple[str, gr.Timer]:
-            states = analyzer.status()
-            line = wording.models_line(texts.of(request), states)
-            return line, gr.Timer(active=any(state.passing for state in states.values()))
+        def status(request: gr.Request) -> tuple[str, str, gr.Timer]:
+            states, say = analyzer.status(), texts.of(request)
+            active = gr.Timer(active=any(state.passing for state in states.values()))
+            return wording.models_line(say, states), wording.models_bundled(say, states), active
 
-        gr.on([page.load, timer.tick], status, None, [models, timer], show_progress="hidden", api_visibility="private")
+        looked = [models, bundled, timer]
+        gr.on([page.load, timer.tick], status, None, looked, show_progress="hidden", api_visibility="private")
         page.load(None, js=IN_ITS_LANGUAGE)
         api.build(analyzer)
     return page
+
+
+def _language() -> gr.Radio:
+    return gr.Radio(
+        [(static("spoken_english"), ENGLISH), (static("spoken_other"), OTHER)],
+        value=ENGLISH,
+        label=static("spoken_language"),
+        info=static("spoken_language_info"),
+        elem_id="language",
+    )
 
 
 def launch_options() -> dict[str, Any]:
@@ -78,7 +97,7 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Default(primary_hue="sky", neutral_hue="slate", text_size="lg", font=FONT).set(**READABLE, **LOOK),
         "css": assets.read("style.css"),
         "i18n": texts.everywhere(wording.BLOCKS | upload.BLOCKS | examples.BLOCKS | method.BLOCKS),
-        "head": f"<script>{assets.head('recorders.js', 'plots.js')}</script>",
+        "head": f"<script>{assets.head('recorders.js', 'plots.js', 'sections.js', 'phone.js')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.
         "app_kwargs": {"max_body_size": media.MAX_FILE_BYTES + 2**20, "openapi_url": None},

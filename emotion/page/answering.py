@@ -83,6 +83,7 @@ class Session:
             answered.success(
                 self._settle, [self.kept, *self.panel.sliders], [*self._keeping, *self.panel.fusion_outputs], **QUICK
             )
+            answered.success(None, self.history.component, js="emotion.arrived", api_visibility="private")
 
     @property
     def _outputs(self) -> list:

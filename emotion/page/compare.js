@@ -1,6 +1,8 @@
 // Two weightings of the same readings. Runs once, when the component is there; fusion.js, votes.js and sides.js stand before it.
 const column = Object.fromEntries(SIDES.map((set) => [set, one(`.set[data-set="${set}"]`)]));
 
+const root = one(".comparison");
+
 let given = { readings: {}, fitted: {}, models: {} };
 let results = {};
 let started = false;
@@ -55,6 +57,7 @@ async function copyYaml(set) {
 // --- the two results
 
 function draw() {
+  if (!root.open || root.hidden) return; // unread, or of no readings
   results = Object.fromEntries(SIDES.map((set) => [set, fuse(given.readings, weightsOf(set))]));
   SIDES.forEach((set) => drawSet(set, results[set]));
   drawScale(results);
@@ -148,7 +151,7 @@ function enable(modality, read) {
 function answer() {
   given = props.value || { readings: {}, fitted: {}, models: {} };
   const read = MODALITIES.filter((name) => name in given.readings);
-  one(".comparison").hidden = !read.length;
+  root.hidden = !read.length;
   if (!read.length) return;
   if (!started) {
     preset("A", "fitted");
@@ -179,7 +182,7 @@ askTwice(one(".clear"), drawVotes, clear);
 translate(element);
 for (const set of SIDES)
   for (const button of all("[data-preset]", column[set])) button.setAttribute("aria-label", `${set}: ${one("span", button).textContent}`);
-one(".comparison").open = matchMedia("(min-width: 601px)").matches; // a phone's screen is short
+root.addEventListener("toggle", draw);
 watch("value", answer);
 answer();
 drawVotes();

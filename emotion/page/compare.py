@@ -54,7 +54,7 @@ def _markup() -> str:
     reasons = "".join(element("p", f"compare_absent_{name}", f'id="compare-reason-{name}"') for name in MODALITIES)
     heads = "".join(element("th", key, 'scope="col"') for key in ("emotion", "compare_bars", "compare_change"))
     votes = "".join(f'<button type="button" data-vote="{name}">{name}</button>' for name in SETS)
-    return f"""<details class="comparison" hidden><summary>{element("h3", "compare_title")}</summary>
+    return f"""<details class="comparison fold" hidden><summary>{element("h3", "compare_title")}</summary>
 {element("p", "compare_lead", 'class="quiet"')}
 <div class="sets">{sets}</div>
 <div class="reasons quiet">{reasons}{element("p", "compare_alone", 'class="alone"')}</div>

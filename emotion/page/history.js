@@ -4,13 +4,15 @@ const NUMBERS = ["agreement", "length"]; // which say nothing by themselves, whe
 
 const cleared = new Set(); // ids: what moves the weights of an answer that was cleared does not bring it back
 let chosen = []; // ids, at most two
+const root = one(".history");
 
 // --- the table
 
 function draw() {
   const known = entries.all();
   chosen = chosen.filter((id) => known.some((entry) => entry.id === id));
-  one(".history").hidden = !known.length && !cleared.size;
+  root.hidden = !known.length && !cleared.size;
+  if (!root.open) return;
   all(":is(.scroll, .choose, .where, .clear)").forEach((part) => (part.hidden = !known.length));
   one(".where").textContent = say(entries.kept() ? "history_private" : "history_unkept");
   one(".choose").hidden = known.length < 2;
@@ -128,7 +130,7 @@ function clear() {
   entries.clear();
   one(".noted").textContent = say("history_cleared");
   draw();
-  one("h3").focus(); // the button is gone
+  one("summary").focus(); // the button is gone
 }
 
 // --- what happens
@@ -150,6 +152,7 @@ element.addEventListener("click", ({ target }) => {
   if (button.dataset.take) TAKES[button.dataset.take](entries.all().find(({ id }) => id === button.closest("tr").dataset.id));
 });
 askTwice(one(".clear"), drawClear, clear);
+root.addEventListener("toggle", draw);
 translate(element);
 watch("value", answer);
 answer();

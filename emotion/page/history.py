@@ -93,10 +93,10 @@ def _markup() -> str:
     cells = "".join(f'<td class="{name}" role="cell"></td>' for name in list(COLUMNS)[1:-1])
     buttons = "".join(element("button", f"history_{name}", f'type="button" data-take="{name}"') for name in FILES)
     bars = "".join(element("th", key, 'scope="col"') for key in ("emotion", "compare_bars", "compare_change"))
-    return f"""<section class="comparison history" aria-labelledby="history-title" hidden>
-<div class="top">{element("h3", "history_title", 'id="history-title" tabindex="-1"')}
+    return f"""<details class="comparison history fold" hidden>
+<summary>{element("h3", "history_title", 'id="history-title"')}</summary>
+<div class="top"><p class="quiet"><span class="where"></span> {element("span", "history_choose", 'class="choose"')}</p>
 {element("button", "compare_clear", 'type="button" class="clear"')}</div>
-<p class="quiet"><span class="where"></span> {element("span", "history_choose", 'class="choose"')}</p>
 <p class="noted" role="status"></p>
 <div class="scroll"><table class="analyses" role="table" aria-labelledby="history-title">
 <thead role="rowgroup"><tr role="row">{headings}</tr></thead><tbody role="rowgroup"></tbody></table></div>
@@ -109,7 +109,7 @@ def _markup() -> str:
 <table class="labels parts"><thead><tr>{element("th", "history_part", 'scope="col"')}<th scope="col">A</th><th scope="col">B</th>
 <th scope="col">B − A</th></tr></thead><tbody>{"".join(map(_part_row, MODALITIES))}</tbody></table>
 <table class="labels"><thead><tr>{bars}</tr></thead><tbody>{"".join(map(label_row, LABELS))}</tbody></table>
-</div></section>"""
+</div></details>"""
 
 
 def _side(side: str) -> str:

@@ -1,6 +1,8 @@
 // The Live tab in the browser: sends sound and pictures, draws what comes back. Runs once, when the tab is first shown.
 const root = one(".live");
 const settings = JSON.parse(root.dataset.settings);
+const now = document.querySelector("#live-now .live"); // what is read, where the answer stands
+const part = (selector) => one(selector, root) ?? one(selector, now);
 
 const PACKET_S = 0.2; // of sound in a packet, at least: what could not be sent meanwhile goes with the next
 const MOST_BLOCKS = 11_000; // of 128 samples, and at most: half a minute
@@ -137,7 +139,7 @@ const sendPictures = async (session) => {
 // --- drawing
 
 const context2d = (name, height) => {
-  const canvas = one(name);
+  const canvas = part(name);
   const scale = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
   if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
@@ -271,10 +273,10 @@ const drawFace = (answer) => {
 };
 
 const drawReading = (answer) => {
-  drawScore(one(".score"), answer.mood, 1);
-  one(".sentence").textContent = answer.sentence;
-  one(".detail").textContent = answer.detail;
-  all(".bar").forEach((bar, i) => {
+  drawScore(part(".score"), answer.mood, 1);
+  part(".sentence").textContent = answer.sentence;
+  part(".detail").textContent = answer.detail;
+  all(".bar", now).forEach((bar, i) => {
     const share = answer.bars?.[i] ?? 0;
     one("b", bar).style.width = `${100 * share}%`;
     one("output", bar).textContent = answer.bars ? percent(share) : "";
@@ -285,7 +287,7 @@ const drawReading = (answer) => {
 const drawSaid = (unfinished) => {
   const phrases = [...drawn.phrases.items, ...(unfinished ? [unfinished] : [])];
   if (!phrases.length) return;
-  const said = one(".said");
+  const said = part(".said");
   const atEnd = said.scrollHeight - said.scrollTop - said.clientHeight < 30;
   const text = phrases.join(" · ");
   if (said.textContent !== text || (one("i", said)?.textContent ?? "") !== unfinished) {
@@ -296,9 +298,9 @@ const drawSaid = (unfinished) => {
 };
 
 const drawPace = (session, answer) => {
-  const now = performance.now();
-  if (answer.looked !== null && answer.looked !== session.looks.at(-1)?.[0]) session.looks.push([answer.looked, now]);
-  session.looks = session.looks.filter(([, at]) => now - at < 4000);
+  const time = performance.now();
+  if (answer.looked !== null && answer.looked !== session.looks.at(-1)?.[0]) session.looks.push([answer.looked, time]);
+  session.looks = session.looks.filter(([, at]) => time - at < 4000);
   const parts = [];
   if (session.node && answer.voice) parts.push(say("live_pace_voice", { seconds: (session.samples / session.rate - answer.voice).toFixed(1) }));
   if (session.looks.length > 2) {
@@ -379,6 +381,7 @@ const start = async () => {
       one("video").play().catch(() => {}); // closed again before it began
     }
     mode(true);
+    window.emotion.begun(root);
     if (sound) await tapped(session, sound);
     if (film) sendPictures(session);
     session.stream.getTracks().forEach((track) => track.addEventListener("ended", () => live === session && stop(session)));
@@ -412,6 +415,6 @@ one("video").addEventListener("loadedmetadata", ({ target: film }) => {
 button.addEventListener("click", () => {
   if (button.getAttribute("aria-disabled") !== "true") live ? stop(live) : start();
 });
-translate(root);
+[root, now].forEach(translate);
 for (const draw of [drawWave, drawSpectrum, drawMoods]) draw();
-new ResizeObserver(() => [drawWave, drawSpectrum, drawMoods].forEach((draw) => draw())).observe(root);
+new ResizeObserver(() => [drawWave, drawSpectrum, drawMoods].forEach((draw) => draw())).observe(now);

@@ -83,13 +83,13 @@ def build(analyzer: Analyzer) -> list[Source]:
     return [Source("live", stage, [stage.change], arguments, "live_unread", path=False)]
 
 
+def answer() -> None:
+    """What is read at the moment, where the answer stands; the tab's script fills it."""
+    gr.HTML(html_template=_now(), css_template=assets.read("live.css"), padding=False, elem_id="live-now")
+
+
 def _stage() -> str:
     """The tab's own elements, which its script fills."""
-    bars = "".join(
-        f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i>'
-        "<output></output></div>"
-        for name in LABELS
-    )
     settings = {
         "columns": COLUMNS,
         "rate": COLUMNS_A_SECOND,
@@ -106,19 +106,27 @@ def _stage() -> str:
   {element("span", "live_invitation", 'class="state" role="status"')}
 </div>
 <div class="trouble" role="alert"></div>
-<div class="halves">
-  <div class="picture"><video muted playsinline></video><canvas class="overlay" role="img" {label("live_overlay")}></canvas>
-    {element("p", "live_blank", 'class="blank"')}</div>
-  <div class="now"><div class="headline"><div class="score"><b>–</b>{element("small", "of_5")}</div>
-    {element("p", "live_unread", 'class="sentence"')}</div>
-    <div class="bars">{bars}</div><p class="detail"></p></div>
-</div>
+<div class="picture"><video muted playsinline></video><canvas class="overlay" role="img" {label("live_overlay")}></canvas>
+  {element("p", "live_blank", 'class="blank"')}</div>
+<p class="pace"></p>
+</div>"""
+
+
+def _now() -> str:
+    bars = "".join(
+        f'<div class="bar">{element("span", f"label_{name}")}<i><b style="background:{COLOURS[name]}"></b></i>'
+        "<output></output></div>"
+        for name in LABELS
+    )
+    return f"""<div class="live">
+<div class="now"><div class="headline"><div class="score"><b>–</b>{element("small", "of_5")}</div>
+  {element("p", "live_unread", 'class="sentence"')}</div>
+  <div class="bars">{bars}</div><p class="detail"></p></div>
+<div class="part">{element("h2", "what_was_said")}{element("p", "live_phrases", 'class="said" tabindex="0"')}</div>
 <div class="part">{element("h2", "live_moods")}<canvas class="moods" role="img" {label("live_moods")}></canvas></div>
 <div class="part">{element("h2", "live_sound", seconds=COLUMNS // COLUMNS_A_SECOND)}
   <canvas class="wave" role="img" {label("live_wave")}></canvas>
   <canvas class="spectrum" role="img" {label("live_spectrum")}></canvas></div>
-<div class="part">{element("h2", "what_was_said")}{element("p", "live_phrases", 'class="said" tabindex="0"')}</div>
-<p class="pace"></p>
 </div>"""
 
 

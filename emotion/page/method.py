@@ -1,4 +1,4 @@
-"""The Models and method tab: what each number means, how good the models are, how the weights were found, what the limits are."""
+"""The Models tab: what each number means, how good the models are, how the weights were found, what the limits are."""
 
 import functools
 import json
@@ -27,12 +27,14 @@ def _found() -> dict[str, Any]:
 BLOCKS = {"method_search_filled": lambda say: say("method_search", n=f"{_found()['n']:,}".replace(",", "\u202f"))}
 
 
-def build(page: gr.Blocks) -> None:
+def build(page: gr.Blocks) -> gr.HTML:
+    """The tab; returns the place of what there is to say about the models in use."""
     with gr.Tab(texts.static("tab_method"), id="method", elem_id="method-tab"):
         gr.Markdown(texts.static("method_numbers"))
         gr.Markdown(texts.static("method_search_filled"))
         plot = gr.Plot(show_label=False, container=False, elem_id="simplex")
         gr.Markdown(texts.static("method_models"))
+        bundled = gr.HTML(padding=False, elem_id="models-bundled")
         for name in CARDS:
             title, text, diagram = card(name)
             with gr.Accordion(title, open=False):
@@ -44,6 +46,7 @@ def build(page: gr.Blocks) -> None:
         return _simplex(texts.of(request).language)
 
     page.load(figure, None, plot, show_progress="hidden", api_visibility="private", queue=False)
+    return bundled
 
 
 @functools.cache

@@ -1,10 +1,8 @@
 """Uploads and recordings go within 15 minutes, whoever lost sight of them."""
 
 import contextlib
-import itertools
 import logging
 import os
-import stat
 import tempfile
 import threading
 import time
@@ -12,10 +10,9 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-CHECK_S = 60
-MAX_AGE_S = 13 * 60  # with CHECK_S and a minute of reserve, 15 minutes
+CHECK_S = 10  # also how long visitors may have more than MAX_KEPT_BYTES
+MAX_AGE_S = 13 * 60  # with CHECK_S and a minute of reserve, less than 15 minutes
 MAX_KEPT_BYTES = 2**30  # of all visitors together, 1 GB: ten of the largest files, or a thousand voices
-ROOM_S = 5  # between two looks whether it is more
 
 
 def folder() -> Path:
@@ -50,10 +47,10 @@ def sweep(place: Path, max_age_s: float = MAX_AGE_S) -> int:
 def kept(place: Path) -> list[tuple[float, int, Path]]:
     """The files in ``place``, the oldest first: when each was written, its bytes, and its path."""
     found = []
-    for path in place.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            status = path.lstat()
-            if not stat.S_ISDIR(status.st_mode):
+    for parent, _, names in os.walk(place):  # which passes over folders that vanish meanwhile
+        for path in (Path(parent, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.lstat()
                 found.append((status.st_mtime, status.st_size, path))
     return sorted(found)
 
@@ -75,15 +72,14 @@ def make_room(place: Path, most_bytes: int = MAX_KEPT_BYTES) -> int:
 
 
 def keep_sweeping(place: Path) -> threading.Thread:
-    """Sweep now and every CHECK_S seconds, and make room every ROOM_S, in the background, for as long as the process lives."""
+    """Sweep and make room now and every CHECK_S seconds, in the background, for as long as the process lives."""
 
     def work() -> None:
-        for number in itertools.count():
-            gone = sweep(place) if number % (CHECK_S // ROOM_S) == 0 else 0
-            gone += make_room(place)
+        while True:
+            gone = sweep(place) + make_room(place)
             if gone:
                 log.info("%d old uploads deleted", gone)
-            time.sleep(ROOM_S)
+            time.sleep(CHECK_S)
 
     thread = threading.Thread(target=work, daemon=True, name="sweeper")
     thread.start()

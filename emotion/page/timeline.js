@@ -6,11 +6,13 @@ const TICK_STEPS = [0.5, 1, 2, 5, 10, 20, 30, 60];
 const KEYS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 
 const root = one(".timeline");
+const table = one(".timeline details");
 const cursor = one(".cursor");
 let given = {}; // the last value, and of those before it what it leaves out
 let pitch = new Uint8Array();
 let pinned = 0; // seconds
 let hovered = null;
+let begun = false; // whether the recording that was given last is drawn
 
 // --- words for numbers
 
@@ -40,7 +42,7 @@ function draw() {
     stacked(name).forEach((d, label) => strip.children[label].setAttribute("d", d));
   }
   cursor.setAttribute("aria-valuemax", given.duration);
-  if (one("details").open) tabulate();
+  if (table.open) tabulate();
 }
 
 // A step for each window, broken where nothing was read.
@@ -184,7 +186,7 @@ function tabulate() {
     const parts = MODALITIES.map((name) => (modalities[name] ? top(modalities[name]).text : "–"));
     return html("tr", {}, ...[start, end, given.moods[i].toFixed(2), ...parts].map((text) => html("td", {}, text)));
   });
-  one("tbody", one("details")).replaceChildren(...rows);
+  one("tbody", table).replaceChildren(...rows);
 }
 
 // --- what happens
@@ -195,12 +197,20 @@ function answer() {
   if (!news) return;
   given = { ...given, ...news };
   if (given.moods.length !== given.spans?.length) return; // weights of an answer that another has just replaced
-  if (news.recording) begin();
+  begun &&= !news.recording;
+  render();
+}
+
+// Nothing is drawn before somebody looks.
+function render() {
+  if (!root.open || !given.spans) return;
+  if (!begun) begin();
   draw();
   show();
 }
 
 function begin() {
+  begun = true;
   const { pictures, sound, pitch: line } = given.recording;
   pitch = unpacked(line?.points ?? "");
   pinned = middle(given.spans[0]);
@@ -242,7 +252,8 @@ cursor.addEventListener("keydown", (event) => {
   const index = given.spans.findLastIndex(({ start }) => start <= pinned);
   pin(middle(given.spans[within(index + KEYS[event.key], 0, given.spans.length - 1)]));
 });
-one("details").addEventListener("toggle", () => one("details").open && tabulate());
+root.addEventListener("toggle", render);
+table.addEventListener("toggle", () => table.open && tabulate());
 translate(element);
 watch("value", answer);
 answer();

@@ -111,7 +111,8 @@ def _base64(data: np.ndarray) -> str:
 def _markup() -> str:
     rows = "".join(map(_row, MODALITIES))
     columns = "".join(element("th", key, 'scope="col"') for key in _TABLE)
-    return f"""<div class="timeline section" hidden>{element("h3", "timeline_heading")}{element("p", "timeline_lead")}
+    return f"""<details class="timeline section fold" hidden><summary>{element("h3", "timeline_heading")}</summary>
+{element("p", "timeline_lead")}
 <div class="chart">{_mood_chart()}{"".join(map(_strip, MODALITIES))}<div class="axis"></div>
 <div class="cursor" role="slider" tabindex="0" aria-valuemin="0" {label("timeline_cursor")}>
 <i class="window"></i><i class="moment"></i><i class="pin"></i></div></div>
@@ -122,7 +123,7 @@ def _markup() -> str:
 <figure class="sound">{_sound()}<figcaption></figcaption></figure></div>
 <details>{element("summary", "timeline_table")}<div class="scroll" role="region" tabindex="0"
 {label("timeline_table")}><table><thead><tr>{columns}</tr></thead><tbody></tbody></table>
-</div></details></div>"""
+</div></details></details>"""
 
 
 _TABLE = ("timeline_from", "timeline_to", "mood_short", *(f"name_{name}" for name in MODALITIES))

@@ -11,7 +11,8 @@ from gradio.context import LocalContext
 
 from emotion.analyzer import Analyzer, Progress
 from emotion.messages import Message
-from emotion.serving.lanes import Visitor
+from emotion.page.inputs import Guarded
+from emotion.serving.lanes import Visitor, lane_of
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,8 @@ def watched(report: Progress = lambda share, stage: None) -> Progress:
 
     Gradio's queue knows when the connection that waits for an answer breaks off.
     """
-    blocks, number = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
-    # Gradio marks its queue as its own, and offers no other way to learn this.
-    event = vars(blocks)["_queue"].event_ids_to_events.get(number) if blocks is not None and number is not None else None
+    demo, number = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    event = demo.line.event_ids_to_events.get(number) if isinstance(demo, Guarded) and number is not None else None
 
     def watching(share: float, stage: Message) -> None:
         if event is not None and not event.alive:
@@ -45,12 +45,12 @@ def watched(report: Progress = lambda share, stage: None) -> Progress:
     return watching
 
 
-def forget(app: gr.routes.App) -> None:
+def forget(demo: Guarded) -> None:
     """Drops what Gradio keeps of those who have gone, which may be a megabyte each: their page and answers nobody fetched.
 
     By itself it keeps the last 200 pages and the last 2,000 queues of answers, however long ago that was.
     """
-    kept, queue, now = app.state_holder, vars(app.get_blocks())["_queue"], datetime.datetime.now()
+    kept, queue, now = demo.app.state_holder, demo.line, datetime.datetime.now()
 
     def unused_s(session: str) -> float:
         """Seconds since the session was last used."""
@@ -77,3 +77,11 @@ def turn(analyzer: Analyzer, request: gr.Request, lane: str, report: Progress) -
 
     with analyzer.lanes.turn(lane, visitor(request), waits):
         yield
+
+
+@contextlib.contextmanager
+def in_lane(analyzer: Analyzer, request: gr.Request, **files: str | None) -> Iterator[Progress]:
+    """A program's turn in the lane that its files belong to. Gives a progress that ends what nobody waits for."""
+    report = watched()
+    with turn(analyzer, request, lane_of(analyzer.probe, **files), report):
+        yield report

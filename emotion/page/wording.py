@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from math import cos, pi, sin
+
+import numpy as np
 
 from emotion.figures import COLOURS, MOOD_COLOURS
 from emotion.labels import LABELS, MODALITIES, MOOD_WORDS
@@ -15,7 +18,7 @@ from emotion.serving.slots import State, Status
 STAGES = ("media", "transcript", *MODALITIES, "total")
 WHOLE = ("media", "total")  # stages that are no model's
 AGREEMENTS = ((0.8, "agree_well"), (0.5, "agree_partly"), (0.0, "agree_hardly"))  # from which agreement on
-STATES = (State.BUNDLED, State.FAILED, State.REMOTE)  # of which there is more to say
+GAUGE_RADIUS, GAUGE_WIDTH = 80, 20  # of the middle of its bands, and theirs, in units of its drawing
 
 
 def name(say: Say, role: str) -> str:
@@ -25,11 +28,11 @@ def name(say: Say, role: str) -> str:
 
 def masthead(say: Say) -> str:
     return f"""<div class="masthead"><h1>{say("title")}</h1><p>{say("lead")}</p></div>
-<div class="notice">{say("notice")}</div>"""
+<details class="notice"><summary>{say("notice")} <u>{say("more")}</u></summary>{say("notice_more")}</details>"""
 
 
 def invitation(say: Say) -> str:
-    return f'<div class="invitation"><b>{say("no_answer_yet")}</b> {say("invitation")}</div>'
+    return f'<div class="invitation"><h2>{say("no_answer_yet")}</h2><p>{say("invitation")}</p></div>'
 
 
 def examples(say: Say) -> str:
@@ -51,24 +54,34 @@ BLOCKS: dict[str, Callable[[Say], str]] = {
     "block_masthead": masthead,
     "block_invitation": invitation,
     "block_examples": examples,
-    "block_mood": heading("mood"),
-    "block_together": heading("together"),
     "block_sound": heading("sound", "sound_note"),
 }
 DEVICE_TROUBLE = '<div class="device-trouble" role="alert"></div>'
 
 
 def models_line(say: Say, status: Mapping[str, Status]) -> str:
-    """What still loads, what answers instead of a better model, what did not load and what leaves this app; nothing else."""
+    """What a visitor should know of the models beforehand: what still loads, what is missing, what leaves this app."""
     loading = [f"{say.inner(f'name_{role}')} ({_progress(say, one)})" for role, one in status.items() if one.passing]
     said = [say("models_loading", models=say.listed(loading))] if loading else []
-    for state in STATES:
-        alike: dict[str, list[str]] = {}
-        for role, one in status.items():
-            if one.state is state:
-                why = (one.model or "") if state is State.REMOTE else said_of(one.reason, say.language)
-                alike.setdefault(why, []).append(say.inner(f"name_{role}"))
-        said += [say(f"models_{state}", models=_capital(say.listed(names)), why=why) for why, names in alike.items()]
+    return _lines([*said, *_said_of(say, status, State.FAILED), *_said_of(say, status, State.REMOTE)])
+
+
+def models_bundled(say: Say, status: Mapping[str, Status]) -> str:
+    """Which models of the app answer instead of those that it would have fetched, and why."""
+    return _lines(_said_of(say, status, State.BUNDLED))
+
+
+def _said_of(say: Say, status: Mapping[str, Status], state: State) -> list[str]:
+    """A sentence for all models that are in this state for the same reason."""
+    alike: dict[str, list[str]] = {}
+    for role, one in status.items():
+        if one.state is state:
+            why = (one.model or "") if state is State.REMOTE else said_of(one.reason, say.language)
+            alike.setdefault(why, []).append(say.inner(f"name_{role}"))
+    return [say(f"models_{state}", models=_capital(say.listed(names)), why=why) for why, names in alike.items()]
+
+
+def _lines(said: Sequence[str]) -> str:
     return f'<div class="models" role="status">{"<br>".join(map(escape, said))}</div>'
 
 
@@ -82,20 +95,83 @@ def headline(say: Say, analysis: Analysis) -> str:
     cautions = f'<ul class="cautions">{cautions}</ul>' if cautions else ""
     if analysis.mood is None or analysis.label is None or analysis.probabilities is None:
         return f'<div class="headline" aria-live="polite"><div><h2>{say("no_mood")}</h2>{cautions}</div></div>'
-    swatch = f'<span class="swatch" style="background:{COLOURS[analysis.label]}"></span>'
     answer = say(
         "answer",
         mood=say.mood(analysis.mood),
-        label=f'<span class="label">{swatch}{say.label(analysis.label)}</span>',
+        label=f'<span class="label">{_swatch(analysis.label)}{say.label(analysis.label)}</span>',
         share=say.percent(analysis.probabilities.max()),
     )
-    score = "score lowest" if analysis.mood < MOOD_WORDS[0][0] else "score"  # a dark colour, which wants white figures
     told = escape(" ".join((*explanation.sentences(say, analysis), agreement(say, analysis))))
     return (
-        f'<div class="headline" aria-live="polite"><div class="{score}" style="background:{mood_colour(analysis.mood)}">'
-        f"{analysis.mood:.1f}<small>{say('of_5')}</small></div>"
+        f'<div class="headline" aria-live="polite"><div class="score">{gauge(analysis.mood)}'
+        f"<b>{analysis.mood:.1f}</b><small>{say('of_5')}</small></div>"
         f"<div><h2>{_capital(answer)}</h2><p>{told}</p>{cautions}</div></div>"
     )
+
+
+def gauge(mood: float) -> str:
+    """A half-circle from 1 to 5 with a band for each word and the mood marked, as SVG."""
+    ends = (1.0, *(upper for upper, _ in MOOD_WORDS[:-1]), 5.0)
+    bands = "".join(
+        f'<path d="M{_on_gauge(low)}A{GAUGE_RADIUS} {GAUGE_RADIUS} 0 0 1 {_on_gauge(high)}" stroke="{colour}"/>'
+        for low, high, colour in zip(ends[:-1], ends[1:], MOOD_COLOURS, strict=True)
+    )
+    inner, outer = GAUGE_RADIUS - 0.8 * GAUGE_WIDTH, GAUGE_RADIUS + 0.8 * GAUGE_WIDTH
+    mark = f"M{_on_gauge(mood, inner)}L{_on_gauge(mood, outer)}"
+    return (
+        f'<svg class="gauge" data-mood="{mood:.4f}" viewBox="-100 -98 200 104" aria-hidden="true">'
+        f'<g stroke-width="{GAUGE_WIDTH}">{bands}</g><path class="edge" d="{mark}"/><path class="mark" d="{mark}"/></svg>'
+    )
+
+
+def _on_gauge(mood: float, radius: float = GAUGE_RADIUS) -> str:
+    """The point of a mood: 1 lies at the left end of the half-circle, 5 at the right one."""
+    angle = pi * (5 - mood) / 4
+    return f"{radius * cos(angle):.2f} {-radius * sin(angle):.2f}"
+
+
+def distribution(say: Say, probabilities: np.ndarray) -> str:
+    """Seven bars in the order of LABELS; ``probabilities`` (7,)."""
+    rows = "".join(
+        f'<div data-label="{label}" style="--share:{p:.4f};--colour:{COLOURS[label]}">'
+        f"<span>{say.label(label)}</span><i></i><b>{say.percent(p)}</b></div>"
+        for label, p in zip(LABELS, probabilities.tolist(), strict=True)
+    )
+    return f'<div class="distribution">{rows}</div>'
+
+
+def fused(say: Say, probabilities: np.ndarray) -> str:
+    """The heading of the fused bars, and what they show in words: a screen reader meets no text in a figure."""
+    shown = say.listed([f"{say.label(label)} {say.percent(p)}" for label, p in zip(LABELS, probabilities, strict=True)])
+    return f'<h3>{say("together")}</h3><p class="unseen">{shown}</p>'
+
+
+def each(say: Say, analysis: Analysis) -> str:
+    """What each modality says, and how much it counts."""
+    return f"<h3>{say('each')}</h3>{''.join(_alone(say, modality, analysis) for modality in MODALITIES)}"
+
+
+def _alone(say: Say, modality: str, analysis: Analysis) -> str:
+    """One modality in two lines: its own mood, its most probable label, its share."""
+    reading, heading = analysis.modalities.get(modality), f"<h4>{name(say, modality)}</h4>"
+    if reading is None:
+        return f'<div class="reading absent" data-part="{modality}">{heading}<p>{say("absent")}</p></div>'
+    share = analysis.fusion.shares.get(modality, 0.0)
+    return (
+        f'<div class="reading" data-part="{modality}" style="--share:{share:.4f}">{heading}'
+        f'<p class="own"><b>{reading.mood:.1f}</b> {say.mood(reading.mood)}</p>'
+        f'<p class="top">{_top(say, reading.probabilities)}</p>'
+        f'<p class="counts">{say("counts", share=say.percent(share))}</p><i></i></div>'
+    )
+
+
+def _top(say: Say, probabilities: np.ndarray) -> str:
+    label = LABELS[int(probabilities.argmax())]
+    return f"{_swatch(label)}{say.label(label)} {say.percent(probabilities.max())}"
+
+
+def _swatch(label: str) -> str:
+    return f'<span class="swatch" style="background:{COLOURS[label]}"></span>'
 
 
 def agreement(say: Say, analysis: Analysis) -> str:
@@ -111,13 +187,22 @@ def agreement(say: Say, analysis: Analysis) -> str:
 
 
 def part(say: Say, modality: str, analysis: Analysis) -> str:
-    """The heading of one modality: its own mood, and what was measured."""
+    """One modality: its own mood on the scale of 1 to 5, what was measured and its probabilities."""
     reading = analysis.modalities.get(modality)
     if reading is None:
         missing = f"{say('absent')} {say(f'absent_{modality}')}"
         return f'<div class="part absent"><h3>{name(say, modality)}</h3><p>{missing}</p></div>'
     own = f"{reading.mood:.1f} {say('of_5')}, {say.mood(reading.mood)}"
-    return f'<div class="part"><h3>{name(say, modality)}<span>{own}</span></h3><p>{measured(say, reading, analysis)}</p></div>'
+    return (
+        f'<div class="part"><h3>{name(say, modality)}<span>{own}</span></h3><p>{measured(say, reading, analysis)}</p>'
+        f"{_scale(reading.mood)}{distribution(say, reading.probabilities)}</div>"
+    )
+
+
+def _scale(mood: float) -> str:
+    """The bands of the moods in a line, with a mark at this one; its heading says the number."""
+    bands = "".join(f'<i style="background:{colour}"></i>' for colour in MOOD_COLOURS)
+    return f'<div class="mood-scale" style="--at:{(mood - 1) / 4:.4f}" aria-hidden="true">{bands}<b></b></div>'
 
 
 def shares(say: Say, analysis: Analysis, weights: Mapping[str, float]) -> str:
@@ -207,18 +292,12 @@ def details(say: Say, analysis: Analysis) -> str:
     )
 
 
-def mood_colour(mood: float) -> str:
-    """The colour of the mood's word."""
-    return next(colour for (upper, _), colour in zip(MOOD_WORDS, MOOD_COLOURS, strict=True) if mood < upper)
-
-
 def _figure(say: Say, view: View, still: bool) -> str:
     seen = f"{say.label(view.label)} {say.percent(view.probability)}"
     counted = "" if still else f"<br>{say('frame_counts', time=f'{view.time:.1f}', share=say.percent(view.weight))}"
-    swatch = f'<span class="swatch" style="background:{COLOURS[view.label]}"></span>'
     return (
         f'<figure><img src="data:image/jpeg;base64,{view.jpeg}" alt="{say("picture_at", time=f"{view.time:.1f}")}">'
-        f"<figcaption>{swatch}{seen}{counted}</figcaption></figure>"
+        f"<figcaption>{_swatch(view.label)}{seen}{counted}</figcaption></figure>"
     )
 
 

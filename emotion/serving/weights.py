@@ -184,6 +184,7 @@ class _Entry:
             "figures": dict(self.content.get("figures") or {}),
             "files": {str(name): digest for name, digest in (self.content.get("files") or {}).items()},
             "labels": self.checked_labels(labels),
+            "neutral": self.checked_neutral(self.content.get("neutral")),
         }
         return Choice(**{**self.content, **values})
 
@@ -248,6 +249,14 @@ class _Entry:
         if not isinstance(meant, list) or any(label is not None and label not in LABELS for label in meant):
             self.refuse(Message("entry_labels", {"known": LABELS}), "labels")
         return {str(name): label for name, label in labels.items()} if isinstance(labels, dict) else tuple(labels)
+
+    def checked_neutral(self, values: Any) -> dict[str, float] | None:
+        if values is None:
+            return None
+        numbers = isinstance(values, dict) and all(isinstance(value, float) and 0 < value < 1 for value in values.values())
+        if not numbers or set(values) != set(LABELS):
+            self.refuse(Message("entry_neutral", {"known": LABELS}), "neutral")
+        return {label: float(values[label]) for label in LABELS}
 
     def refuse(self, problem: Message, key: str | None = None) -> NoReturn:
         at = self.content.lc.key(key)[0] + 1 if key is not None and key in self.content else self.line

@@ -12,7 +12,7 @@ def update_entry(file: Path, role: str, wanted: Callable[[dict], bool], values: 
         for entry in content.get(role, ()):
             if wanted(entry):
                 for key, value in values.items():
-                    if isinstance(value, dict) and key in entry:
+                    if isinstance(value, dict) and entry.get(key):
                         entry[key].update(value)  # in place: what stands after it in the file stays
                     else:
                         entry[key] = value

@@ -127,19 +127,27 @@ def ravdess_clip(name: str) -> dict[str, int] | None:
     return {"emotion": emotion, "intensity": intensity, "sentence": sentence, "repetition": repetition, "actor": actor}
 
 
-def _ravdess(source: Source, split: str | None) -> Iterator[Example]:
-    for name in source.names():
-        clip = ravdess_clip(name)
-        if clip and PurePosixPath(name).suffix in AUDIO_SUFFIXES:
-            label = LABELS.index(_RAVDESS_LABELS[clip["emotion"]])
-            yield Example(PurePosixPath(name).stem, _sound(source.read(name)), label, f"ravdess-{clip['actor']:02d}")
+def acted(stem: str) -> tuple[int, str] | None:
+    """Label and speaker of a clip of RAVDESS, EmoDB or nEMO, which its name tells; None for another name, and for boredom."""
+    clip = ravdess_clip(stem)
+    if clip:
+        return LABELS.index(_RAVDESS_LABELS[clip["emotion"]]), f"ravdess-{clip['actor']:02d}"
+    if re.fullmatch(r"\d\d[ab]\d\d[A-Z][a-z]", stem) and stem[5] in _EMODB_LABELS:
+        return LABELS.index(_EMODB_LABELS[stem[5]]), f"emodb-{stem[:2]}"
+    nemo = re.fullmatch(r"([A-Z]+\d)_([a-z]+)_\d+", stem)
+    label = to_label(nemo[2]) if nemo else None
+    return (LABELS.index(label), f"nemo-{nemo[1]}") if nemo and label else None
 
 
-def _emodb(source: Source, split: str | None) -> Iterator[Example]:
-    for name in source.names():
-        stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
-        if re.fullmatch(r"\d\d[ab]\d\d[A-Z][a-z]", stem) and suffix in AUDIO_SUFFIXES and stem[5] in _EMODB_LABELS:
-            yield Example(stem, _sound(source.read(name)), LABELS.index(_EMODB_LABELS[stem[5]]), f"emodb-{stem[:2]}")
+def _acted(corpus: str) -> Callable[[Source, str | None], Iterator[Example]]:
+    def loader(source: Source, split: str | None) -> Iterator[Example]:
+        for name in source.names():
+            path = PurePosixPath(name)
+            told = acted(path.stem)
+            if told and told[1].startswith(corpus) and path.suffix in AUDIO_SUFFIXES:
+                yield Example(path.stem, _sound(source.read(name)), *told)
+
+    return loader
 
 
 def _sound(data: bytes) -> np.ndarray:
@@ -164,6 +172,13 @@ def _ferplus(source: Source, split: str | None) -> Iterator[Example]:
         label = to_label(row["fer2013"])
         if label and _wanted(PurePosixPath(row["file"]).parent.name, split):
             yield Example(row["file"], _grey(source.read(row["file"])), LABELS.index(label), row["file"])
+
+
+def ferplus_votes(source: Source) -> dict[str, list[int]]:
+    """Of each file how many of ten people voted for each of LABELS; those for something else are left out."""
+    rows = csv.DictReader(io.StringIO(source.read("labels.csv").decode("utf-8")))
+    columns = {to_label(name): name for name in rows.fieldnames or () if name != "fer2013"}
+    return {row["file"]: [int(row[columns[label]]) for label in LABELS] for row in rows}
 
 
 def _grey(data: bytes) -> np.ndarray:
@@ -297,7 +312,12 @@ DATASETS: dict[str, dict[str, Callable[[Source, str | None], Iterator[Example]]]
         **{name: _table(name) for name in TABLES},
         "folder": _folder((".txt",), lambda source, name: source.read(name).decode("utf-8").strip()),
     },
-    "speech": {"ravdess": _ravdess, "emodb": _emodb, "folder": _folder(AUDIO_SUFFIXES, _any_sound)},
+    "speech": {
+        "ravdess": _acted("ravdess"),
+        "emodb": _acted("emodb"),
+        "nemo": _acted("nemo"),
+        "folder": _folder(AUDIO_SUFFIXES, _any_sound),
+    },
     "face": {
         "ferplus": _ferplus,
         "fer2013": _fer2013,

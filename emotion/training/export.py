@@ -15,6 +15,7 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
+from emotion import baseline
 from emotion.checkpoint import Choice
 from emotion.labels import LABELS
 from emotion.messages import InputError
@@ -26,6 +27,7 @@ from emotion.training.datasets import Example
 log = logging.getLogger(__name__)
 
 MODELS = ROOT / "emotion" / "models"
+LEAST_PLAIN = 50  # neutral examples, from which their geometric mean is what a personal baseline is measured from
 MAX_FILE_BYTES = 9_900_000  # a Space's git takes no file over 10 MB
 DIAGRAM = "reliability.svg"
 
@@ -69,7 +71,8 @@ class Card:
 class Figures:
     """A report over one part of the data, its ``metrics.intervals`` and its ``metrics.reliability``.
 
-    ``command``: what prints it again after ``python -m emotion``, if anything does.
+    ``command``: what prints it again after ``python -m emotion``, if anything does. ``neutral``: what neutral examples are read
+    as in the geometric mean, by label; None where there are fewer than LEAST_PLAIN.
     """
 
     part: str
@@ -77,6 +80,7 @@ class Figures:
     intervals: dict[str, list[float]]
     bins: list[tuple[float, float, int]]
     command: str | None = None
+    neutral: dict[str, float] | None = None
 
     @classmethod
     def of(
@@ -105,7 +109,16 @@ class Figures:
         """Of probabilities (n, 7), labels (n,) and groups (n,)."""
         report = metrics.report(probabilities, truth, restrict)
         bounds = metrics.intervals(probabilities, truth, groups, restrict)
-        return cls(part, report, bounds, metrics.reliability(probabilities, truth), command)
+        neutral = neutral_of(probabilities[truth == baseline.NEUTRAL])
+        return cls(part, report, bounds, metrics.reliability(probabilities, truth), command, neutral)
+
+
+def neutral_of(probabilities: np.ndarray) -> dict[str, float] | None:
+    """The ``neutral`` of a model in weights.yaml, by the probabilities (n, 7) of neutral examples."""
+    if len(probabilities) < LEAST_PLAIN:
+        return None
+    mean = metrics.geometric_mean(probabilities, baseline.FLOOR)
+    return {label: round(float(p), 4) for label, p in zip(LABELS, mean, strict=True)}
 
 
 def report(
@@ -117,7 +130,8 @@ def report(
         draw_reliability(folder / DIAGRAM, main)
     _write_card(folder, card, temperature, parts, notes)
     kept = ("accuracy", "uar", "macro_f1", "weighted_f1", "ece")
-    _enter(role, folder, temperature, {"part": main.part, **{k: main.report[k] for k in kept}} if main else {})
+    figures = {"part": main.part, **{k: main.report[k] for k in kept}} if main else {}
+    _enter(role, folder, temperature, figures, main.neutral if main and role in baseline.MODALITIES else None)
     return {"model": str(folder), "part": main.part, **main.report} if main else {"model": str(folder)}
 
 
@@ -213,12 +227,17 @@ def trained(role: str, folder: Path, temperature: float | None) -> Choice:
     return Choice(f"emotion-{role}", "local", "trained here", "that of the data", folder, temperature)
 
 
-def _enter(role: str, folder: Path, temperature: float | None, figures: dict[str, Any]) -> None:
-    """Write temperature and figures into weights.yaml where the model has an entry there, else say which entry it needs."""
+def _enter(role: str, folder: Path, temperature: float | None, figures: dict[str, Any], neutral: dict[str, float] | None) -> None:
+    """Write temperature, figures and what neutral examples are read as into weights.yaml where the model has an entry there.
+
+    Else say which entry it needs.
+    """
     values = {
         "temperature": temperature and round(temperature, 4),
         "figures": {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()},
     }
+    if role in baseline.MODALITIES:
+        values["neutral"] = neutral
     if update_entry(DEFAULT_FILE, role, lambda entry: _is_at(entry, folder), values):
         log.info("%s has the new temperature and figures", DEFAULT_FILE.name)
         return

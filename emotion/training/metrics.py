@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, recall_score
 
+from emotion.fusion import softmax
 from emotion.labels import LABELS
 
 ECE_BINS = 15
@@ -165,6 +166,11 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray) -> list[tuple[floa
 def macro_f1_multilabel(shown: np.ndarray, truth: np.ndarray) -> float:
     """Mean over the labels of the F1 of each, where any number of labels may hold: bool (n, 7) both."""
     return float(f1_score(truth, shown, average="macro", zero_division=0))
+
+
+def geometric_mean(probabilities: np.ndarray, floor: float) -> np.ndarray:
+    """Of probabilities (n, 7), those below ``floor`` counting as it; normalised, (7,)."""
+    return softmax(np.log(np.maximum(probabilities, floor)).mean(axis=0))
 
 
 def best_thresholds(scores: np.ndarray, truth: np.ndarray) -> list[float]:

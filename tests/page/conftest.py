@@ -3,12 +3,12 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.page.visitor import ANSWER_MS, TAP, WIDE, visit
+from tests.page.visitor import ANSWER_MS, SECTIONS, TAP, WIDE, visit
 from tests.running import App
 
 CHROMIUM = (
@@ -58,10 +58,13 @@ def german(launch: Callable) -> Iterator:
 
 @pytest.fixture
 def open_page(app: App, browser) -> Iterator[Callable]:
-    """Opens the page; afterwards no page may have asked another server for anything or thrown an error."""
+    """Opens the page with these sections of an answer open, as if they had been left so.
+
+    Afterwards no page may have asked another server for anything or thrown an error.
+    """
     pages, elsewhere, errors = [], [], []
 
-    def opened(size: dict = WIDE, scheme: str = "light", within=browser):
+    def opened(size: dict = WIDE, scheme: str = "light", within=browser, sections: Sequence[str] = SECTIONS):
         page = within.new_page()
         pages.append(page)
         page.set_default_timeout(ANSWER_MS)
@@ -70,6 +73,8 @@ def open_page(app: App, browser) -> Iterator[Callable]:
         page.on("request", lambda r: None if r.url.startswith((app.url, "blob:", "data:")) else elsewhere.append(r.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.add_init_script(TAP)
+        left = f"localStorage['emotion-open'] = '{' '.join(sections)}'"  # when the tab opens, not when it loads anew
+        page.add_init_script(f"if (!window.name) {{ window.name = 'visited'; {left} }}")
         visit(page, app.url)
         return page
 

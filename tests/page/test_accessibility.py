@@ -32,7 +32,7 @@ def test_nothing_that_the_project_adds_keeps_anybody_out(open_page, size, scheme
     wrong = {}
     for tab in TABS:
         show(page, tab)
-        if tab == "Models and method":
+        if tab == "Models":
             page.locator("#simplex .js-plotly-plot").wait_for(timeout=ANSWER_MS)
         settled(page)
         wrong |= {entry: tab for entry in violations(page)}

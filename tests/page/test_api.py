@@ -16,7 +16,7 @@ from tests.clips import MEDIA
 from tests.page.calls import call, post, upload
 from tests.running import App, until
 
-ENDPOINTS = {"/analyze_text", "/analyze_audio", "/analyze_video", "/analyze_image", "/fuse"}
+ENDPOINTS = {"/analyze_text", "/analyze_audio", "/analyze_video", "/analyze_image", "/baseline", "/fuse"}
 KEYS = {"mood", "label", "probabilities", "agreement", "mixed", "duration", "modalities", "transcript", "timeline"}
 KEYS |= {"warnings", "codes", "timings_ms", "models"}
 
@@ -71,6 +71,40 @@ def test_optional_arguments_may_be_left_out_by_name(app, spoken):
         assert b"event: complete" in stream.read()
 
 
+def test_plain_http_may_leave_the_last_arguments_out(app, spoken):
+    """As those did who called before there was an argument more."""
+    kind, data = call(app, "analyze_audio", upload(app, spoken))
+    assert kind == "complete" and set(data[0]["modalities"]) == {"text", "speech"}
+    kind, data = call(app, "analyze_image")
+    assert kind == "error" and "image" in data["error"]
+
+
+def test_a_baseline_is_measured_and_applied(app, client):
+    calm = str(MEDIA / "calm.flac")
+    baseline = client.predict(handle_file(calm), api_name="/baseline")
+    assert set(baseline) == {"speech"} and tuple(baseline["speech"]) == LABELS
+    assert call(app, "baseline", upload(app, MEDIA / "calm.flac")) == ("complete", [baseline])
+    plain = client.predict(handle_file(calm), "so it is", api_name="/analyze_audio")
+    changed = client.predict(handle_file(calm), "so it is", baseline, api_name="/analyze_audio")
+    assert "baseline_applied" in [code["code"] for code in changed["codes"]]
+    before = changed["modalities"]["speech"]["without_baseline"]["probabilities"]
+    assert before == pytest.approx(plain["modalities"]["speech"]["probabilities"], abs=1e-3)
+    assert plain["modalities"]["speech"]["without_baseline"] is None
+    weighed = client.predict(changed, {"speech": 1}, api_name="/fuse")
+    assert weighed["modalities"]["speech"]["without_baseline"]["probabilities"] == pytest.approx(before, abs=1e-4)
+
+
+def test_what_is_no_baseline_is_said(client):
+    photograph = handle_file(str(MEDIA / "astronaut.jpg"))
+    with pytest.raises(AppError, match=r"neutral with a probability"):
+        client.predict(None, None, photograph, api_name="/baseline")
+    with pytest.raises(AppError, match=r"recording, a video or a picture"):
+        client.predict(api_name="/baseline")
+    for wrong in ({"speech": {"angry": 1}}, [1, 2], {"text": {}}):
+        with pytest.raises(AppError, match=r"baseline"):
+            client.predict(photograph, wrong, api_name="/analyze_image")
+
+
 def test_fuse_weighs_anew(app, client, spoken):
     first = client.predict(handle_file(str(spoken)), "I am so glad that you came", api_name="/analyze_audio")
     voice = client.predict(first, {"text": 0, "speech": 1, "face": 0}, api_name="/fuse")
@@ -119,7 +153,7 @@ def test_only_uploads_are_read(app, path):
 
 def test_a_file_elsewhere_is_not_read_though_it_looks_uploaded(app):
     kind, data = call(app, "analyze_image", {"path": str(MEDIA / "astronaut.jpg"), "meta": {"_type": "gradio.FileData"}})
-    assert (kind, data.get("error")) == ("error", None)
+    assert (kind, data["error"]) == ("error", Message("input_not_taken").say())
 
 
 def test_too_large_a_body_is_refused(app):

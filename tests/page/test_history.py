@@ -357,7 +357,7 @@ def test_clearing_asks_once_more_and_is_for_good(open_page, app):
     clear(page)
     rows(page, 0)
     assert "deleted" in page.locator("#history .noted").inner_text()
-    assert page.evaluate("document.activeElement.id") == "history-title"
+    assert page.evaluate("document.activeElement.matches('#history summary')")
     assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('emotion')).length") == 0
     correct(page, GLAD)  # what was cleared does not come back with its next change
     rows(page, 0)

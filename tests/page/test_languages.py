@@ -73,9 +73,9 @@ def test_live_speaks_the_visitors_language(spoken_page):
     mood, share = say.mood(answer["mood"]), say("live_share_face", share="0%").removesuffix("0%")
     assert mood in answer["sentence"].lower() and share in answer["detail"]
     page.wait_for_function("document.querySelector('#live .pace').textContent")
-    shown = visible(page, "#live")
+    shown = [*visible(page, "#live"), *visible(page, "#live-now")]
     assert {say("live_stop"), say.label("surprise"), say("of_5"), say("live_overlay")} <= set(shown)
-    assert english(page, "#live", say) == []
+    assert english(page, "#live", say) == english(page, "#live-now", say) == []
     stop(page)
     assert page.locator("#live .state").inner_text() == say("live_finished")
 
@@ -131,7 +131,7 @@ def test_the_comparison_speaks_the_visitors_language(spoken_page):
 
 def test_the_method_is_told_in_the_visitors_language(spoken_page):
     page, say = spoken_page
-    show(page, "Models and method")
+    show(page, "Models")
     page.locator("#simplex .js-plotly-plot").wait_for(timeout=ANSWER_MS)
     headings = page.locator("#method-tab h2").all_inner_texts()
     assert headings == [
@@ -148,7 +148,7 @@ def test_the_method_is_told_in_the_visitors_language(spoken_page):
 def test_longer_words_fit_on_a_phone(open_page):
     page = open_page(PHONE)
     hand_in(page, MEDIA / "astronaut.jpg")
-    page.locator("#compare summary").click()
+    page.locator("#compare .set").first.wait_for()
     show(page, "Live")
     page.locator("#live .start").wait_for()
     assert [page.locator(place).evaluate(TIGHT) for place in ("#compare", "#live")] == [[], []]

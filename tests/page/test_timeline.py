@@ -199,9 +199,9 @@ def test_a_film_shows_what_was_read_at_each_moment(filmed_page):
     assert_shown(page, spans[1])  # pinned
     assert page.locator("#timeline .cursor").evaluate("e => e === document.activeElement")
 
-    page.locator("#timeline summary").click()
-    page.locator("#timeline details tr td").first.wait_for()
-    rows = [row.locator("td").all_inner_texts() for row in page.locator("#timeline details tbody tr").all()]
+    page.locator("#timeline details details summary").click()
+    page.locator("#timeline details details tr td").first.wait_for()
+    rows = [row.locator("td").all_inner_texts() for row in page.locator("#timeline details details tbody tr").all()]
     for row, span in zip(rows, spans, strict=True):
         assert [float(cell) for cell in row[:2]] == [span["start"], span["end"]]
         assert row[2] == f"{span['mood']:.2f}"
@@ -277,7 +277,7 @@ def test_phone_needs_no_sideways_scrolling(filmed_page, scheme):
     page.mouse.click(*place(page, 0.6))
     assert_shown(page, read["timeline"][1])
     assert heights(page) == tall
-    page.locator("#timeline summary").click()
+    page.locator("#timeline details details summary").click()
     page.locator("#timeline .scroll").wait_for()
     assert wider_than_window(page) <= 0
 
@@ -320,6 +320,7 @@ def long_page(launch, browser, minutes):
     page = browser.new_page()
     page.set_viewport_size(WIDE)
     page.goto(url)
+    page.locator("#timeline .fold > summary").click()
     page.locator("#timeline .cursor").wait_for(timeout=ANSWER_MS)
     yield page
     page.close()
@@ -338,9 +339,9 @@ def test_every_window_of_ten_minutes_can_be_reached(long_page, minutes):
     long_page.keyboard.press("End")
     assert_shown(long_page, spans[-1])
     assert "599" in detail(long_page)["picture"]
-    long_page.locator("#timeline summary").click()
-    long_page.locator("#timeline details tbody tr").last.wait_for()
-    assert long_page.locator("#timeline details tbody tr").count() == len(spans)
+    long_page.locator("#timeline details details summary").click()
+    long_page.locator("#timeline details details tbody tr").last.wait_for()
+    assert long_page.locator("#timeline details details tbody tr").count() == len(spans)
 
 
 def test_where_nothing_was_read_is_said(long_page):

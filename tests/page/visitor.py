@@ -9,7 +9,8 @@ from emotion.labels import LABELS
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ANSWER_MS = 90_000  # an upper end for a busy machine, not a claim
-TABS = ("Microphone", "Live", "Upload", "Webcam", "Text", "Models and method")
+TABS = ("Microphone", "Live", "Upload", "Webcam", "Text", "Models")
+SECTIONS = ("why", "compare", "timeline", "media", "times", "history")  # of an answer, as links call them
 LOST_S = 0.1  # of a recording, at most, at Stop
 
 # Keeps what came from the microphone until the click on Stop, beside whatever the page does with it.
@@ -54,6 +55,7 @@ PAINTED = """([kind, places]) => {
     after.port2.postMessage(null);
   }), true);
 }"""
+HEAD = ":is(summary, button.label-wrap)"  # of a folded section, which opens it
 ROWS = "#history tbody tr[data-id]"  # of the visit's analyses
 
 
@@ -74,7 +76,9 @@ def visit(page, url: str) -> None:
 
 
 def show(page, tab: str) -> None:
-    """Opens a tab, in whatever language it is labelled."""
+    """Opens a tab, in whatever language it is labelled; on a phone an answer has folded the tabs away."""
+    if page.locator("#again").is_visible():
+        page.locator("#again").click()
     page.get_by_role("tab").nth(TABS.index(tab)).click()
 
 
@@ -100,9 +104,25 @@ def figure(page, place: str) -> list[dict]:
     return json.loads(page.evaluate(f"JSON.stringify({data}.map(t => ({{type: t.type, x: t.x, y: t.y, value: t.value}})))"))
 
 
+def is_open(page, section: str) -> bool:
+    return page.evaluate("name => !!document.querySelector(`#${name} :is(.fold[open], .label-wrap.open)`)", section)
+
+
+def mood(page) -> float:
+    """Where the gauge stands."""
+    return float(page.locator("#headline .gauge").get_attribute("data-mood"))
+
+
 def bars(page, place: str) -> dict[str, float]:
-    found = next(t for t in figure(page, place) if t["type"] == "bar" and t["y"] and t["y"][0] in LABELS)
-    return dict(zip(found["y"], found["x"], strict=True))
+    """What the bars of the fusion (#fused), which Plotly draws, or of a modality (#part-face) show."""
+    if place == "#fused":
+        bar = next(trace for trace in figure(page, place) if trace["type"] == "bar")
+        return dict(zip(LABELS, bar["x"], strict=True))
+    page.locator(f"{place} .distribution").wait_for(timeout=ANSWER_MS)
+    drawn = "rows => Object.fromEntries(rows.map((row) => [row.dataset.label, Number(row.style.getPropertyValue('--share'))]))"
+    found = page.locator(f"{place} .distribution > div").evaluate_all(drawn)
+    assert tuple(found) == LABELS
+    return found
 
 
 def type_text(page, text: str) -> str:

@@ -126,6 +126,7 @@ def test_who_was_served_waits_no_longer_than_those_who_came_before():
         crowd.ask(f"new {i}", f"new {i}")
         crowd.end(crowd.begun[-1])
     assert crowd.begun.index("a2") == 2  # after the one that came while its visitor was being served
+    crowd.end_all()
 
 
 def test_a_full_lane_refuses_with_the_seconds_that_its_queue_takes():

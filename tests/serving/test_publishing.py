@@ -67,6 +67,7 @@ def test_published_models_are_entered_and_served_from_there(hub, tmp_path, own_f
         ours = next(choice for choice in choices if choice.repo == "me/models")
         last = choices[-1]
         assert (ours.temperature, ours.fusion_weight, ours.licence) == (last.temperature, last.fusion_weight, last.licence)
+        assert ours.neutral == last.neutral
         assert choices.index(ours) == len(choices) - 2
     pinned = [line.strip("- ").split(" ") for line in done.stdout.splitlines() if line.startswith("  - me/models ")]
     assert {(repo, revision) for repo, _, revision in pinned} == {("me/models", entries["text"][-2].revision)}
@@ -89,6 +90,7 @@ def test_the_app_as_a_space(hub, tmp_path):
     assert done.returncode == 0, done.stderr
     stored = hub.files("me/app", kind="space")
     assert stored["app.py"] == (ROOT / "app.py").read_bytes() and stored["README.md"].startswith(b"---\ntitle:")
+    assert stored["requirements.txt"] == (ROOT / "constraints.txt").read_bytes()
     assert "docs/models.md" in stored and not [name for name in stored if "__pycache__" in name or name.startswith("tests")]
     copy = tmp_path / "space"
     for name, content in stored.items():

@@ -20,6 +20,7 @@ detector:
 transcript:
   - {name: p, source: pip, revision: "5", licence: BSD}
 """
+NEUTRAL = "neutral: {angry: 0.1, disgust: 0.1, fear: 0.1, happy: 0.1, neutral: 0.4, sad: 0.1, surprise: 0.1}"
 HUB = f"""face:
   - name: h
     source: hub
@@ -130,12 +131,22 @@ def test_a_mistake_about_a_repository_is_named_with_its_line(tmp_path, old, new,
         ("transcript:\n  - {name: p, source: pip, revision: \"5\", licence: BSD}", "transcript: []", 10, "transcript"),
         ("face:", "faces:", 6, "faces"),
         ("fusion_weight: 0.5", "fusion_weight: .nan", 2, "fusion_weight"),
+        ("fusion_weight: 0.5", "neutral: {angry: 0.5, neutral: 0.5}", 2, "each of angry"),
+        ("fusion_weight: 0.5", "neutral: 0.9", 2, "between 0 and 1"),
+        ("fusion_weight: 0.5", NEUTRAL.replace("0.4", "0"), 2, "between 0 and 1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(tmp_path, old, new, line, word):
     assert old in GOOD
     with pytest.raises(InputError, match=rf"line {line}: .*{word}"):
         weights.read(write(tmp_path, GOOD.replace(old, new)))
+
+
+def test_what_plain_readings_are_is_known_of_our_own_voice_and_face_alone(tmp_path):
+    choices = weights.read(write(tmp_path, GOOD.replace("fusion_weight: 0.5", NEUTRAL)))
+    assert tuple(choices["text"][0].neutral) == LABELS and choices["text"][0].neutral["neutral"] == 0.4
+    known = {choice.name for models in weights.read(weights.DEFAULT_FILE).values() for choice in models if choice.neutral}
+    assert known == {"emotion-speech", "emotion-face"}
 
 
 @pytest.mark.parametrize("text", ["", "- a", "text: [", "a: 1"])
