@@ -7,11 +7,13 @@ import functools
 import logging
 import os
 import signal
+import sys
 import tempfile
 import time
 
 log = logging.getLogger("emotion.app")
 
+SWITCH_S = 0.0005  # a thread that wants Python's lock waits so long for it; by default 5 ms, a text's many steps each among films
 QUEUE_SIZE = 100  # quick events that wait, of all visitors, such as moved weights; analyses wait in the analyzer's lanes
 
 
@@ -21,6 +23,7 @@ def main() -> None:
     from emotion.serving import memory
 
     memory.share_heaps()
+    sys.setswitchinterval(SWITCH_S)
     configure()
     offer_gpu()
     import emotion  # after configure(): Gradio and numba read the environment when they are imported

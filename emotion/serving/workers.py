@@ -39,6 +39,7 @@ MAX_WORKERS = 2  # sound and frames of one video, or the recordings of two visit
 MAX_TASKS = 500  # a worker is then replaced, which bounds what leaks in libraries written in C can add up to
 QUEUE_S = 60.0  # a task's longest wait for a free worker, on top of its own limit; a worker itself starts in about a second
 GRACE_S = 2.0  # after a task's limit: a worker that was not ended by then ends itself
+NICE = 10  # where cores are scarce, a worker has a tenth of the time that the app's threads have: texts are read there
 OOM_SCORE = "500"  # of 1000: where memory runs out, Linux ends a worker before the app
 
 
@@ -237,6 +238,8 @@ def _prepare(warmers: bytes, parent: Connection) -> None:
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(OOM_SCORE)
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     os.environ["OMP_NUM_THREADS"] = "1"  # several workers share the machine with the networks
     import cv2  # here: the caller, which only submits tasks, need not load it
 
