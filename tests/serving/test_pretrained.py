@@ -27,7 +27,7 @@ from emotion.face import detection
 from emotion.face.detection import Detection
 from emotion.face.recogniser import MIRRORED
 from emotion.face.tracking import follow
-from emotion.figures import reading_figure, sound_figure
+from emotion.figures import sound_figure
 from emotion.labels import GOEMOTIONS_TO_LABEL, LABELS
 from emotion.messages import InputError
 from emotion.page import frames as page_frames
@@ -238,7 +238,7 @@ def test_a_voices_reading(wav2vec2, glad):
     mean = np.mean([np.log(w.probabilities) for w in reading.windows], axis=0)
     np.testing.assert_allclose(reading.probabilities, np.exp(mean) / np.exp(mean).sum(), atol=1e-5)
     assert reading.pitch_hz > 0 and reading.intensity and reading.pitch.any() and reading.reliability > 0.5
-    assert reading.attention.size == 0 and sound_figure(long, reading).data and reading_figure(reading).data
+    assert reading.attention.size == 0 and sound_figure(long, reading).data
     again = Analysis.from_dict(Analysis(fused(reading), {"speech": reading}).to_dict())
     assert again.modalities["speech"].attention.size == 0
     assert model.read(np.zeros(16_000, np.float32)) is None
@@ -260,7 +260,6 @@ def test_a_faces_reading_without_regions(vit, photograph):
     assert sum(frame.weight for frame in reading.frames) == pytest.approx(1, abs=1e-4)
     assert [frame.time for frame in reading.frames] == sorted(frame.time for frame in reading.frames)
     assert all(frame.regions.size == 0 for frame in reading.frames)
-    assert reading_figure(reading).data
     face = reading.frames[0]
     assert page_frames.annotated(photograph, face).any()
     again = Analysis.from_dict(Analysis(fused(reading), {"face": reading}).to_dict())
