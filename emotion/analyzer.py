@@ -266,15 +266,34 @@ class Analyzer:
         """
         if audio is None and video is None and image is None:
             raise InputError("baseline_input_missing")
-        analysis = self.analyze(audio=audio, video=video, image=image, transcribe=False)
-        if not analysis.modalities:
+        return self.baseline_of(self.analyze(audio=audio, video=video, image=image, transcribe=False))
+
+    def baseline_of(self, analysis: Analysis) -> Baseline:
+        """The baseline of a person from what was read already. Instant: no model runs.
+
+        Parameters
+        ----------
+        analysis : Analysis
+            Of ``analyze``. A baseline that was applied to it does not count.
+
+        Returns
+        -------
+        Baseline
+
+        Raises
+        ------
+        InputError
+            As ``baseline``.
+        """
+        read = {name: reading.without_baseline or reading for name, reading in analysis.modalities.items() if name != "text"}
+        if not read:
             why = [note for note in analysis.notes if note.code != "nothing_to_read"]
-            raise InputError("baseline_nothing_read", why=why)
-        neutral = {name: self._neutral(name, analysis.models[name]) for name in analysis.modalities}
+            raise InputError("baseline_nothing_read", why=why) if why else InputError("baseline_input_missing")
+        neutral = {name: self._neutral(name, analysis.models[name]) for name in read}
         measured = {name: row for name, row in neutral.items() if row is not None}
         if not measured:
             raise InputError("baseline_not_measured", model=[analysis.models[name].name for name in neutral])
-        return Baseline.of({name: analysis.modalities[name] for name in measured}, measured)
+        return Baseline.of({name: read[name] for name in measured}, measured)
 
     def with_baseline(
         self, analysis: Analysis, baseline: Baseline | None, weights: Mapping[str, float] | None = None

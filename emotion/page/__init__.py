@@ -9,6 +9,7 @@ from emotion.analyzer import Analyzer
 from emotion.page import api, assets, examples, live, method, microphone, settings, texts, typed, upload, webcam, wording
 from emotion.page.answering import Session
 from emotion.page.inputs import Guarded
+from emotion.page.own import OwnBaseline
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
 from emotion.page.texts import ENGLISH, Say, static
@@ -52,13 +53,13 @@ def build(analyzer: Analyzer) -> Guarded:
                     sources = [source for tab in (microphone, live, upload, webcam, typed) for source in tab.build(analyzer)]
                     bundled = method.build(page)
                 with gr.Row(elem_id="beside"):
-                    language = _language()
+                    language, baseline = _language(), OwnBaseline()
                 below = gr.Column(elem_id="below")
                 models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")
             with gr.Column(elem_id="result"):
                 live.answer()
                 panel = ResultPanel(analyzer)
-                session = Session(analyzer, panel, language)
+                session = Session(analyzer, panel, language, baseline.component)
         with below:
             sources += examples.build(tabs, next(source.component for source in sources if source.name == "upload"), panel.film)
         session.listen(sources)

@@ -14,7 +14,7 @@ import gradio as gr
 from emotion.analyzer import Analyzer, Progress
 from emotion.labels import MODALITIES
 from emotion.messages import InputError, Message
-from emotion.page import texts, visitors
+from emotion.page import own, texts, visitors
 from emotion.page.history import Entry, History
 from emotion.page.result import ResultPanel, shown_weight
 from emotion.page.texts import Say
@@ -60,20 +60,21 @@ class Source:
 class Session:
     """Wires sources, sliders and transcript to the panel. All state is the visitor's: an Entry without sound and pictures."""
 
-    def __init__(self, analyzer: Analyzer, panel: ResultPanel, language: gr.Radio):
-        self.analyzer, self.panel, self.language = analyzer, panel, language
+    def __init__(self, analyzer: Analyzer, panel: ResultPanel, language: gr.Radio, baseline: gr.HTML):
+        self.analyzer, self.panel, self.language, self.baseline = analyzer, panel, language, baseline
         self.kept = gr.State()
         self.runs = gr.State(Runs())
         self.history = History()
         self._wire_weights()
         self._wire_transcript()
+        self._wire_baseline()
 
     def listen(self, sources: Sequence[Source]) -> None:
         for source in sources:
             answered = gr.on(
                 source.triggers,
                 self._answer(source),
-                [self.runs, source.component, self.language, *self.panel.sliders],
+                [self.runs, source.component, self.language, self.baseline, *self.panel.sliders],
                 self._outputs,
                 show_progress_on=self.panel.headline,
                 trigger_mode="once",  # a second click while the first is at work counts for nothing
@@ -104,6 +105,7 @@ class Session:
             runs: Runs,
             value: Any,
             language: str,
+            baseline: str | None,
             *weights: float,
             progress: gr.Progress = gr.Progress(),  # noqa: B008
         ) -> Updates:
@@ -119,7 +121,9 @@ class Session:
                 lane = "film" if source.name == "live" else lane_of(self.analyzer.probe, **arguments(value))
                 with visitors.turn(self.analyzer, request, lane, report):
                     start = time.monotonic()
-                    analysis = self.analyzer.analyze(**arguments(value), language=language, progress=report)
+                    analysis = self.analyzer.analyze(
+                        **arguments(value), language=language, progress=report, baseline=own.of(baseline)
+                    )
                     chosen = _by_modality(weights)
                     analysis = self.analyzer.with_weights(analysis, chosen)
                     updates = self.panel.show(say, analysis, chosen)
@@ -203,6 +207,30 @@ class Session:
             api_visibility="private",
             **MODEL_QUEUE,
         )
+
+    def _wire_baseline(self) -> None:
+        panel, outputs = self.panel, [*self._keeping, *self.panel.baseline_outputs]
+
+        def set_by_answer(request: gr.Request, entry: Entry | None) -> str:
+            say = texts.of(request)
+            if entry is None:
+                raise gr.Error(say("own_first"), print_exception=False)
+            with sentences_for_errors(say):
+                baseline = self.analyzer.baseline_of(entry.analysis)
+            gr.Info(say("own_is_set"))
+            return baseline.to_json()
+
+        def apply(request: gr.Request, entry: Entry | None, value: str | None, *weights: float) -> Updates:
+            """The answer on the page by the baseline that is set now, if any."""
+            if entry is None:
+                return dict.fromkeys(outputs, gr.skip())
+            say, chosen = texts.of(request), _by_modality(weights)
+            with sentences_for_errors(say):
+                analysis = self.analyzer.with_baseline(entry.analysis, own.of(value), chosen)
+            return {**panel.show_baseline(say, analysis, chosen), **self._keep(say, replace(entry, analysis=analysis))}
+
+        self.baseline.submit(set_by_answer, self.kept, self.baseline, **QUICK)
+        self.baseline.change(apply, [self.kept, self.baseline, *panel.sliders], outputs, **QUICK)
 
 
 @contextlib.contextmanager

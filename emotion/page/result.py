@@ -155,6 +155,19 @@ class ResultPanel:
             self.timeline.component: self.timeline.text_value(analysis),
         }
 
+    @property
+    def baseline_outputs(self) -> list:
+        """What changes with the visitor's baseline."""
+        return [*self.text_outputs, self.parts["speech"], self.parts["face"], self.frames]
+
+    def show_baseline(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
+        """``analysis`` by another baseline, without its media: pictures are not drawn anew."""
+        return {
+            **self.show_text(say, analysis, weights),
+            **{self.parts[name]: wording.part(say, name, analysis) for name in ("speech", "face")},
+            self.frames: say("own_frames") if "face" in analysis.modalities else gr.skip(),
+        }
+
     def show(self, say: Say, analysis: Analysis, weights: Mapping[str, float]) -> dict:
         """The whole panel; ``analysis`` with its media, fused by ``weights``."""
         seen, samples = views(analysis), analysis.media.samples

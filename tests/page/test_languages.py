@@ -129,6 +129,13 @@ def test_the_comparison_speaks_the_visitors_language(spoken_page):
     assert english(page, "#compare", say) == []
 
 
+def test_the_baseline_is_told_in_the_visitors_language(spoken_page):
+    page, say = spoken_page
+    page.locator("#own summary").click()
+    assert {say("own_text"), say("own_of_nothing")} <= set(visible(page, "#own"))
+    assert english(page, "#own", say) == []
+
+
 def test_the_method_is_told_in_the_visitors_language(spoken_page):
     page, say = spoken_page
     show(page, "Models")
