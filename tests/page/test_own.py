@@ -9,6 +9,16 @@ from emotion.labels import LABELS
 from tests.page.visitor import ANSWER_MS, PHONE, analysis, answered, headline, rows, type_text, wider_than_window
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays(app, browser):
+    """All pages share what the browser keeps."""
+    yield
+    page = browser.new_page()
+    page.goto(app.url)
+    page.evaluate("localStorage.removeItem('emotion-baseline')")
+    page.close()
+
+
 @pytest.fixture
 def plain(open_page):
     """A page whose answer is a plain voice's."""

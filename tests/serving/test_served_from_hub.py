@@ -108,7 +108,7 @@ def test_each_fault_leaves_its_role_to_the_bundled_model_and_is_said(hub, settin
     hub.fail(Fault(status=404, error="RepoNotFound"), repo="tiny/detector")
     hub.fail(Fault(stall_at=0), repo="tiny/transcript")
     (tmp_path / "cache").mkdir()
-    deadline = {"EMOTION_HUB_DEADLINE": "20"}  # more than the wait for a single answer, 10 s, on a busy machine too
+    deadline = {"EMOTION_HUB_DEADLINE": "20"}  # more than ANSWER_TIMEOUT_S, on a busy machine too
     try:
         with started(tmp_path, **hub.environment(tmp_path / "cache", **settings | deadline)) as app:
             first = answered_by(app.url, ASTRONAUT)  # while downloads hang
