@@ -17,6 +17,7 @@ from emotion import media, timeline
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
+from emotion.media import sandbox
 from emotion.messages import InputError, Message, reason
 from emotion.readings import Analysis, FaceReading, Frame, Media, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
@@ -114,7 +115,9 @@ class Analyzer:
     slots : Slots
         By role, which model serves it and which may.
     workers : Workers
-        The processes that decode media and write speech down.
+        The processes that write speech down.
+    decoders : Workers
+        Those that decode media, each file in a sandbox. They never hold what a visitor said or showed.
 
     Raises
     ------
@@ -125,7 +128,7 @@ class Analyzer:
     def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
-        self.workers, self._fetch = Workers(), Fetcher()
+        self.workers, self.decoders, self._fetch = Workers(), Workers(), Fetcher()
         self.slots = Slots(
             (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
@@ -158,6 +161,8 @@ class Analyzer:
 
     def warm(self) -> None:
         """Start to fetch and load every model in the background. A request waits only for what it needs and is not here yet."""
+        sandbox.refusal()
+        self.decoders.warm(sandbox.warm)
         self.workers.warm(transcription.warm)
         for slot in self.slots.values():
             threading.Thread(target=slot.warm, daemon=True).start()
@@ -176,6 +181,7 @@ class Analyzer:
         """End the downloads and the worker processes."""
         self._fetch.close()
         self.workers.close()
+        self.decoders.close()
 
     def analyze(
         self,
@@ -327,8 +333,10 @@ class Analyzer:
                 raise InputError("picture_not_video", file=Path(video).name)
             sound = self._deferred(media.decode_audio, video) if probe.has_audio else None
             pictures = self._deferred(media.decode_frames, video) if probe.has_video else None
-        if image is not None:
-            if not isinstance(image, np.ndarray) and self.probe(image).kind != "image":
+        if isinstance(image, np.ndarray):
+            pictures = _done(media.decode_image(image))
+        elif image is not None:
+            if self.probe(image).kind != "image":
                 raise InputError("not_a_picture", file=Path(image).name)
             pictures = self._deferred(media.decode_image, image)
         if isinstance(audio, tuple):
@@ -340,11 +348,12 @@ class Analyzer:
         return _Request(_checked_text(text), sound, pictures, image is not None, transcribe, language)
 
     def probe(self, path: str | os.PathLike) -> media.Probe:
-        """What a file holds, as ``media.probe``, in a worker process."""
-        return self.workers.submit(media.probe, path, timeout=PROBE_TIMEOUT_S).result()
+        """What a file holds, as ``media.probe``, in a sandbox."""
+        found: media.Probe = self.decoders.submit(sandbox.decoded, media.probe, path, timeout=PROBE_TIMEOUT_S).result()
+        return found
 
-    def _deferred(self, function: Callable, path: object) -> Callable[[], Future]:
-        return lambda: self.workers.submit(function, path, timeout=MEDIA_TIMEOUT_S)
+    def _deferred(self, function: Callable, path: str | os.PathLike) -> Callable[[], Future]:
+        return lambda: self.decoders.submit(sandbox.decoded, function, path, timeout=MEDIA_TIMEOUT_S)
 
 
 class _Job:

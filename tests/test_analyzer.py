@@ -1,6 +1,8 @@
 """The whole, on clips that the project made: what answers, what is left out, and what is said about it."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 
 import emotion
 from emotion import analyzer as analyzer_module
+from emotion import media
 from emotion.labels import LABELS
 from emotion.media import MAX_TEXT_CHARS
 from emotion.messages import InputError, Message
@@ -297,3 +300,19 @@ def test_a_parsed_result_fuses_to_the_same_answer(analyzer, whole):
     parsed = emotion.Analysis.from_dict(whole.to_dict())
     again = analyzer.with_weights(parsed, analyzer.weights)
     assert again.mood == pytest.approx(whole.mood, abs=1e-4) and again.label == whole.label
+
+
+def test_a_decoder_that_crashes_costs_one_half_of_one_film(analyzer, video, monkeypatch):
+    monkeypatch.setattr(media, "decode_audio", crash)
+    analysis = analyzer.analyze(video=video)
+    assert set(analysis.modalities) == {"face"}
+    assert {note.fields["why"].code for note in analysis.codes} == {"decoder_failed"}
+    with pytest.raises(InputError, match="crashes the decoder"):
+        analyzer.analyze(audio=GLAD)
+    monkeypatch.undo()
+    assert set(analyzer.analyze(audio=GLAD).modalities) == {"text", "speech"}
+
+
+def crash(source):
+    """In place of a decoder, in its process."""
+    os.kill(os.getpid(), signal.SIGKILL)

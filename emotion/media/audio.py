@@ -1,7 +1,6 @@
 """Sound in files and arrays: mono, 16 kHz."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from emotion.media import limits
 from emotion.media.containers import container_of, decoded, sound_of, start_of
-from emotion.media.files import array_of, name_of, opened
+from emotion.media.files import Source, array_of, name_of, opened
 from emotion.media.limits import Name, check_duration, check_shortness
 from emotion.messages import InputError, Message
 from emotion.sound import SAMPLE_RATE
@@ -21,7 +20,7 @@ RESAMPLING = {"filter_size": "128", "cutoff": "0.98"}
 THE_SOUND = Message("the_sound")  # names a sound that came in no file
 
 
-def decode_audio(path: str | os.PathLike) -> np.ndarray:
+def decode_audio(path: Source) -> np.ndarray:
     """The sound of an audio or video file.
 
     Channels are averaged. Time 0 is where the file begins, as for ``decode_frames``: silence is put before a sound track that
@@ -29,7 +28,7 @@ def decode_audio(path: str | os.PathLike) -> np.ndarray:
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or OpenFile
         Of a wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv or avi file, whatever its name.
 
     Returns

@@ -15,6 +15,8 @@ MAX_PEAK = 10.0  # full scale is 1; a loud floating-point mix reaches 2 or 3, in
 FRAME_RATE = 5  # sampled frames per second of video: an expression takes 0.5 s and more to come and go
 MAX_FRAMES = 60  # of one video: 12 s at FRAME_RATE; longer ones are sampled more sparsely
 FRAME_SIDE = 640  # pixels, longer side of a sampled frame: the face of someone filming themselves is then 150 wide and more
+DECODER_BYTES = 2 * 2**30  # of memory for decoding one file: 4K video of 10 bits with 16 reference frames takes 0.75 GB
+DECODER_CPU_S = 120  # of all its threads: two cores for a minute
 IMAGE_SIDE = 1280  # pixels, longer side of a picture: faces in a group photo stay 50 wide
 
 Name = str | Message  # of a file, or what is none: the sound, the picture

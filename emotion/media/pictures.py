@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from emotion.media import limits
-from emotion.media.files import array_of, name_of, opened
+from emotion.media.files import OpenFile, Source, array_of, name_of, opened
 from emotion.media.limits import Name, check_pixels
 from emotion.messages import InputError, Message
 from emotion.readings import Frame
@@ -19,12 +19,12 @@ PNG, JPEG, RIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"
 THE_PICTURE = Message("the_picture")  # which came in no file
 
 
-def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
+def decode_image(source: Source | bytes | np.ndarray) -> Frame:
     """A picture, decoded.
 
     Parameters
     ----------
-    source : str, path, bytes, or uint8 ndarray of shape (h, w), (h, w, 3) or (h, w, 4)
+    source : str, path, OpenFile, bytes, or uint8 ndarray of shape (h, w), (h, w, 3) or (h, w, 4)
         A png, jpg or webp file, its content, or grey, RGB or RGBA. Transparency is dropped.
 
     Returns
@@ -39,7 +39,7 @@ def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
     """
     if isinstance(source, bytes):
         image = _picture(BytesIO(source), THE_PICTURE)
-    elif isinstance(source, (str, os.PathLike)):
+    elif isinstance(source, (str, os.PathLike, OpenFile)):
         with opened(source) as file:
             image = _picture(file, name_of(source))
     else:
