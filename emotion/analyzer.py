@@ -33,6 +33,7 @@ PROBE_TIMEOUT_S = 20.0
 MEDIA_TIMEOUT_S = 60.0
 TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
 TRANSCRIPT_RATE = 2.0
+READING_TIMEOUT_S = 90.0  # of one model; 10 minutes of voice take it a tenth of that, a server that gives no answer half
 
 Audio = str | os.PathLike | tuple[np.ndarray, int]
 Video = str | os.PathLike | list[Frame] | tuple[Frame, ...]
@@ -294,8 +295,13 @@ class Analyzer:
     def read_by(self, slot: Slot[Model], serving: Serving[Model], read: Callable[[Model], T | None]) -> Answer[T]:
         """What a slot's model reads. Where a remote one does not answer, the slot's fallback reads instead, with a note.
 
-        Raises what ``read`` raises, where there is no fallback or the model is not remote.
+        Raises TimeoutError after READING_TIMEOUT_S. Raises what ``read`` raises, where there is no fallback or the model is not
+        remote.
         """
+        limit = None if slot.role == "transcript" else READING_TIMEOUT_S  # a worker's own limit ends speech to text
+        return _within(limit, lambda: self._read_by(slot, serving, read))
+
+    def _read_by(self, slot: Slot[Model], serving: Serving[Model], read: Callable[[Model], T | None]) -> Answer[T]:
         try:
             return Answer(read(serving.model), serving)
         except Exception as e:
@@ -501,6 +507,20 @@ def _timed(function: Callable[[], T]) -> tuple[T, float]:
     """What a function returns, and how many milliseconds it took."""
     start = time.perf_counter()
     return function(), (time.perf_counter() - start) * 1000.0
+
+
+def _within(seconds: float | None, function: Callable[[], T]) -> T:
+    """What a function returns, or TimeoutError after so many seconds. One that hangs cannot be stopped: its thread stays."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as e:
+            future.set_exception(e)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future.result(seconds)
 
 
 def _checked_text(text: str | None) -> str | None:
