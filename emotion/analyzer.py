@@ -17,7 +17,7 @@ from emotion import media, timeline
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import MODALITIES
-from emotion.media import sandbox
+from emotion.media import limits, sandbox
 from emotion.messages import InputError, Message, reason
 from emotion.readings import Analysis, FaceReading, Frame, Media, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
@@ -28,12 +28,6 @@ from emotion.serving.workers import Workers
 from emotion.sound import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
-
-PROBE_TIMEOUT_S = 20.0
-MEDIA_TIMEOUT_S = 60.0
-TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
-TRANSCRIPT_RATE = 2.0
-READING_TIMEOUT_S = 90.0  # of one model; 10 minutes of voice take it a tenth of that, a server that gives no answer half
 
 Audio = str | os.PathLike | tuple[np.ndarray, int]
 Video = str | os.PathLike | list[Frame] | tuple[Frame, ...]
@@ -298,7 +292,7 @@ class Analyzer:
         Raises TimeoutError after READING_TIMEOUT_S. Raises what ``read`` raises, where there is no fallback or the model is not
         remote.
         """
-        limit = None if slot.role == "transcript" else READING_TIMEOUT_S  # a worker's own limit ends speech to text
+        limit = None if slot.role == "transcript" else limits.READING_TIMEOUT_S  # a worker's own limit ends speech to text
         return _within(limit, lambda: self._read_by(slot, serving, read))
 
     def _read_by(self, slot: Slot[Model], serving: Serving[Model], read: Callable[[Model], T | None]) -> Answer[T]:
@@ -322,7 +316,7 @@ class Analyzer:
 
         Raises TimeoutError past TRANSCRIPT_TIMEOUT_S and TRANSCRIPT_RATE for each second of sound.
         """
-        limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
+        limit = limits.TRANSCRIPT_TIMEOUT_S + limits.TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
         return self.workers.submit(function, samples, *arguments, timeout=limit).result()
 
     def _request(
@@ -355,11 +349,11 @@ class Analyzer:
 
     def probe(self, path: str | os.PathLike) -> media.Probe:
         """What a file holds, as ``media.probe``, in a sandbox."""
-        found: media.Probe = self.decoders.submit(sandbox.decoded, media.probe, path, timeout=PROBE_TIMEOUT_S).result()
+        found: media.Probe = self.decoders.submit(sandbox.decoded, media.probe, path, timeout=limits.PROBE_TIMEOUT_S).result()
         return found
 
     def _deferred(self, function: Callable, path: str | os.PathLike) -> Callable[[], Future]:
-        return lambda: self.decoders.submit(sandbox.decoded, function, path, timeout=MEDIA_TIMEOUT_S)
+        return lambda: self.decoders.submit(sandbox.decoded, function, path, timeout=limits.MEDIA_TIMEOUT_S)
 
 
 class _Job:

@@ -11,10 +11,9 @@ import soundfile
 import torch
 
 import emotion
-from emotion import analyzer as analyzer_module
 from emotion import media
 from emotion.labels import LABELS
-from emotion.media import MAX_TEXT_CHARS
+from emotion.media import MAX_TEXT_CHARS, limits
 from emotion.messages import InputError, Message
 from emotion.serving import transcription
 from emotion.serving.slots import Serving, State
@@ -245,8 +244,8 @@ def test_words_that_cannot_be_read_are_still_written_down(analyzer, monkeypatch)
 
 
 def test_speech_to_text_past_its_limit_leaves_the_others(analyzer, video, monkeypatch):
-    monkeypatch.setattr(analyzer_module, "TRANSCRIPT_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(analyzer_module, "TRANSCRIPT_RATE", 0.0)
+    monkeypatch.setattr(limits, "TRANSCRIPT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(limits, "TRANSCRIPT_RATE", 0.0)
     analysis = analyzer.analyze(video=video)
     assert set(analysis.modalities) == {"speech", "face"} and analysis.notes[0].fields["why"].code == "took_too_long"
 
@@ -319,7 +318,7 @@ def test_a_model_that_fails_leaves_the_others_and_the_next_answer_is_whole(analy
         if fault == "raises":
             patch.setattr(model, METHOD[name], lambda *_, **__: 1 / 0)
         elif fault == "hangs":
-            patch.setattr(analyzer_module, "READING_TIMEOUT_S", 3.0)
+            patch.setattr(limits, "READING_TIMEOUT_S", 3.0)
             patch.setattr(model, METHOD[name], lambda *_, **__: released.wait(60))
         elif name == "detector":
             patch.setattr(model, "_scored", lambda square, plain=model._scored: [np.full_like(a, np.nan) for a in plain(square)])

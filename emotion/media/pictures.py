@@ -86,7 +86,7 @@ def picture_size(file: BinaryIO, name: Name) -> tuple[int, int] | None:
         if head.startswith(PNG):
             return struct.unpack(">II", head[16:24])
         if head.startswith(JPEG):
-            return _jpeg_size(file)
+            return jpeg_size(file)
         if head.startswith(RIFF) and head[8:12] == b"WEBP":
             return _webp_size(head)
     except struct.error as e:
@@ -105,8 +105,11 @@ def _webp_size(head: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
-    """Walks the segments up to the one that starts the frame (SOF0 to SOF15 less DHT, JPG and DAC), which holds the size."""
+def jpeg_size(file: BinaryIO) -> tuple[int, int]:
+    """Width and height of a jpg. Raises struct.error where its header is damaged.
+
+    Walks the segments up to the one that starts the frame (SOF0 to SOF15 less DHT, JPG and DAC), which holds the size.
+    """
     file.seek(2)
     for _ in range(MAX_SEGMENTS):
         before, marker = struct.unpack("BB", file.read(2))
