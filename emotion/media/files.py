@@ -2,6 +2,7 @@
 
 import math
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import numpy as np
 
 from emotion.media import limits
 from emotion.messages import InputError, Message
+
+UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: control, format, lone surrogate, end of line and of paragraph
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,15 @@ def opened(source: Source) -> Iterator[BinaryIO]:
 
 
 def name_of(source: Source) -> str:
-    """How messages call a file: without its folder, which does not concern whoever uploaded it."""
+    """How messages call a file: without its folder, which does not concern whoever uploaded it.
+
+    What is not shown as it stands, such as line breaks, and marks that turn the direction of writing, becomes a replacement sign.
+    """
     if isinstance(source, OpenFile):
         return source.name
     try:
-        return os.path.basename(os.path.normpath(os.fsdecode(source))) or os.sep
+        name = os.path.basename(os.path.normpath(os.fsdecode(source))) or os.sep
+        return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in UNSHOWN else c for c in name)
     except TypeError as e:
         raise InputError("file_not_path", type=type(source).__name__) from e
 

@@ -13,6 +13,7 @@ MAX_FILE_BYTES = 100 * 2**20  # 100 MB: 10 minutes of 1.4 Mbit/s video, or of so
 MAX_PIXELS = 40_000_000  # of a picture or video frame: a 36-megapixel photo or an 8K frame (33 million) is 120 MB as RGB
 MAX_TEXT_CHARS = 5_000  # about 900 words, 6 minutes of talk
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 384_000  # Hz; below: not sound; above: no converter makes it
+MAX_PACKETS = 500_000  # of one track: 10 minutes of vorbis in its shortest blocks have 450,000, of video at 240 frames/s 144,000
 MAX_CHANNELS = 64  # more is an array the wrong way round, (channels, samples)
 MAX_PEAK = 10.0  # full scale is 1; a loud floating-point mix reaches 2 or 3, integers kept as floats reach 128 and more
 PROBE_TIMEOUT_S = 20.0  # of looking into a file
