@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.fuzz.harness import Outcome, ask, decode
 from tests.running import started
 
+LONGEST_S = 10.0  # that one file may take
 EVERY = 250  # files, after which it says how far it is
 
 
@@ -32,9 +33,9 @@ def main() -> int:
     if arguments.app:
         with tempfile.TemporaryDirectory() as folder, started(Path(folder), HF_HUB_OFFLINE="1") as app:
             app.until_loaded()
-            outcome = ask(app, seeds, report)
+            outcome = ask(app, seeds, report, LONGEST_S)
     else:
-        outcome = decode(seeds, report)
+        outcome = decode(seeds, report, LONGEST_S)
     print(
         f"seeds {seeds.start} to {seeds.stop - 1}: {outcome.counts.total()} answers, the slowest after {outcome.slowest_s:.1f} s"
     )

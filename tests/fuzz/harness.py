@@ -1,6 +1,7 @@
 """Gives generated files to the decoders, or to the running app, and counts what comes of them."""
 
 import contextlib
+import math
 import os
 import socket
 import tempfile
@@ -20,14 +21,18 @@ from tests.page.calls import call, upload
 from tests.running import App
 
 DECODERS = (media.probe, media.decode_audio, media.decode_frames, media.decode_image)
-LONGEST_S = 10.0  # that one file may take one decoder
+HUNG_S = 40.0  # after which a worker is ended
 ENDPOINTS = ("analyze_audio", "analyze_video", "analyze_image")
 
 
 @dataclass
 class Outcome:
-    """``counts``: of each answer; ``faults``: what must not be, with the seed that makes it again."""
+    """``counts``: of each answer; ``faults``: what must not be, with the seed that makes it again.
 
+    ``longest_s``: an answer that takes longer is a fault.
+    """
+
+    longest_s: float = math.inf
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
@@ -35,8 +40,15 @@ class Outcome:
     def add(self, seed: int, made_of: str, answer: str, seconds: float) -> None:
         self.counts[answer] += 1
         self.slowest_s = max(self.slowest_s, seconds)
-        if answer.startswith("FAULT") or seconds > LONGEST_S:
+        if answer.startswith("FAULT") or seconds > self.longest_s:
             self.faults.append(f"seed {seed} ({made_of}): {answer}, {seconds:.1f} s")
+
+
+Report = Callable[[int, Outcome], None]  # told of each file's seed, and of what came of all so far
+
+
+def nothing(seed: int, outcome: Outcome) -> None:
+    """A report that says nothing."""
 
 
 @dataclass
@@ -70,29 +82,36 @@ def bait(folder: Path) -> Iterator[Bait]:
         yield laid
 
 
-def decode(seeds: Iterable[int], report: Callable[[int, Outcome], None] = lambda seed, outcome: None) -> Outcome:
+def decode(seeds: Iterable[int], report: Report = nothing, longest_s: float = math.inf) -> Outcome:
     """Each file to each decoder, in workers as the app has them."""
 
     def answers(workers: Workers, path: Path) -> Iterator[tuple[str, float]]:
         for function in DECODERS:
-            start = time.monotonic()
             try:
-                workers.submit(sandbox.decoded, function, path, timeout=4 * LONGEST_S).result()
-                answer = "decoded"
-            except InputError as e:
-                answer = e.code if e.code != "decoder_failed" else f"{e.code} by {function.__name__}"
-                if "\n" in str(e) or "Traceback" in str(e):
-                    answer = f"FAULT: it says {e}"
-            except Exception as e:
-                answer = f"FAULT: {type(e).__name__}: {e} of {function.__name__}"
-            yield answer, time.monotonic() - start
+                yield workers.submit(attempt, function, path, timeout=HUNG_S).result()
+            except Exception as e:  # the worker's: it hung or died
+                yield f"FAULT: {type(e).__name__}: {e} of {function.__name__}", 0.0
 
     with Workers(max_workers=1) as workers:
-        workers.submit(sandbox.warm, timeout=60).result()
-        return _tried(seeds, lambda path: answers(workers, path), report)
+        return _tried(seeds, lambda path: answers(workers, path), report, longest_s)
 
 
-def ask(app: App, seeds: Iterable[int], report: Callable[[int, Outcome], None] = lambda seed, outcome: None) -> Outcome:
+def attempt(function: Callable, path: Path) -> tuple[str, float]:
+    """In a worker: what comes of a file, and how many seconds it took."""
+    start = time.monotonic()
+    try:
+        sandbox.decoded(function, path)
+        answer = "decoded"
+    except InputError as e:
+        answer = e.code if e.code != "decoder_failed" else f"{e.code} by {function.__name__}"
+        if "\n" in str(e) or "Traceback" in str(e):
+            answer = f"FAULT: it says {e}"
+    except Exception as e:
+        answer = f"FAULT: {type(e).__name__}: {e} of {function.__name__}"
+    return answer, time.monotonic() - start
+
+
+def ask(app: App, seeds: Iterable[int], report: Report = nothing, longest_s: float = math.inf) -> Outcome:
     """Each file to each endpoint of the running app."""
 
     def answers(path: Path) -> Iterator[tuple[str, float]]:
@@ -109,13 +128,13 @@ def ask(app: App, seeds: Iterable[int], report: Callable[[int, Outcome], None] =
         if app.process is not None and app.process.poll() is not None:
             yield "FAULT: the app is gone", 0.0
 
-    return _tried(seeds, answers, report)
+    return _tried(seeds, answers, report, longest_s)
 
 
 def _tried(
-    seeds: Iterable[int], answers: Callable[[Path], Iterator[tuple[str, float]]], report: Callable[[int, Outcome], None]
+    seeds: Iterable[int], answers: Callable[[Path], Iterator[tuple[str, float]]], report: Report, longest_s: float
 ) -> Outcome:
-    outcome, originals = Outcome(), containers.seeds()
+    outcome, originals = Outcome(longest_s), containers.seeds()
     with tempfile.TemporaryDirectory() as folder, bait(Path(folder)) as laid:
         path = Path(folder, "generated")
         for seed in seeds:
