@@ -24,13 +24,13 @@ def main() -> None:
     configure()
     offer_gpu()
     import emotion  # after configure(): Gradio and numba read the environment when they are imported
-    from emotion import page
+    from emotion import api, page
     from emotion.page import temporary
 
     analyzer = emotion.load()
     temporary.keep_sweeping(temporary.folder())
     demo = page.build(analyzer).queue(max_size=QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
-    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **page.launch_options())
+    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **api.launch_options(analyzer, demo))
     log.info("the page answers at %s after %.1f s; the models load now", address, time.monotonic() - start)
     analyzer.warm()
     try:
@@ -49,6 +49,7 @@ def share_heaps() -> None:
 
 def configure() -> None:
     """Environment and logging, before anything heavy is imported. What the caller's environment says stays."""
+    from emotion import logs
     from emotion.environment import HUB_DEFAULTS
 
     private = os.path.join(tempfile.gettempdir(), f"emotion-{os.getuid() if hasattr(os, 'getuid') else 'app'}")
@@ -61,8 +62,7 @@ def configure() -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.start()
 
 
 def offer_gpu() -> None:

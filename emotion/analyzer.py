@@ -113,6 +113,8 @@ class Analyzer:
         The processes that write speech down.
     decoders : Workers
         Those that decode media, each file in a sandbox. They never hold what a visitor said or showed.
+    observe : callable
+        Called at the end of each ``analyze`` with the Analysis, or with the exception that ended it; by default nothing happens.
 
     Raises
     ------
@@ -124,6 +126,7 @@ class Analyzer:
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
         self.workers, self.decoders, self._fetch = Workers(), Workers(), Fetcher()
+        self.observe: Callable[[Analysis | Exception], object] = lambda outcome: None
         self.slots = Slots(
             (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
             for role in weights.ROLES
@@ -220,9 +223,15 @@ class Analyzer:
             Before any model loads: for a wrong type, for a file that is no such media, and for what breaks a limit of
             ``emotion.media``. While decoding: where sound and pictures, of those given, both fail.
         """
-        request = self._request(text, audio, video, image, transcribe, language)
-        analysis, ms = _timed(_Job(self, request, progress or (lambda share, stage: None)).run)
-        return replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        try:
+            request = self._request(text, audio, video, image, transcribe, language)
+            analysis, ms = _timed(_Job(self, request, progress or (lambda share, stage: None)).run)
+        except Exception as e:
+            self.observe(e)
+            raise
+        analysis = replace(analysis, timings_ms=analysis.timings_ms | {"total": ms})
+        self.observe(analysis)
+        return analysis
 
     def with_weights(self, analysis: Analysis, weights: Mapping[str, float]) -> Analysis:
         """The same readings, fused by other weights. Instant: no model runs.
@@ -405,7 +414,8 @@ class _Job:
             start = time.perf_counter()
             answer = self.analyzer.read_by(slot, self.serving(slot), read)
         except Exception as e:
-            log.warning("the %s branch failed: %s", branch, e, exc_info=None if isinstance(e, InputError) else e)
+            known = isinstance(e, InputError)  # its sentence names the file, which is the visitor's
+            log.warning("the %s branch failed: %s", branch, reason(e).code, exc_info=None if known else e)
             answer = Failure((Message("modality_left_out", {"modality": branch, "why": reason(e)}),))
         return replace(answer, ms=(time.perf_counter() - start) * 1000.0)
 

@@ -62,8 +62,8 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def started(folder: Path, **environment: str) -> Iterator[App]:
-    """The app in a process of its own, its page answering."""
+def started(folder: Path, before: str = "", **environment: str) -> Iterator[App]:
+    """The app in a process of its own, its page answering. ``before``: what runs there first."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +76,7 @@ def started(folder: Path, **environment: str) -> Iterator[App]:
     running.ready.touch()
     with running.log.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", STARTED, str(running.ready)],
+            [sys.executable, "-c", before + STARTED, str(running.ready)],
             cwd=ROOT,
             env={**os.environ, **settings, **environment},
             stdout=log,

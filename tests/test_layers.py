@@ -20,7 +20,7 @@ DOCUMENT = imports.ROOT.parent / "docs" / "how-it-works.md"
 # From the ground up. A module or folder may import those of the lines before its own, and its neighbours in its own line where
 # that makes no circle.
 LAYERS = (
-    ("labels", "environment"),
+    ("labels", "environment", "logs"),
     ("mood", "messages"),
     ("readings",),
     ("fusion", "sound", "checkpoint"),
@@ -30,6 +30,7 @@ LAYERS = (
     ("analyzer",),
     ("", "live"),  # "": the package's own names
     ("page", "training"),
+    ("api",),
     ("bench",),
     ("cli",),
     ("__main__",),

@@ -10,6 +10,8 @@ from emotion.messages import InputError, Message
 MAX_DURATION_S = 600  # 10 minutes of sound or video: 38 MB of samples, and more than one mood
 MIN_DURATION_S = 0.1  # of sound: less holds no syllable, and down to 1 kHz the resampler's filter fits into it
 MAX_FILE_BYTES = 100 * 2**20  # 100 MB: 10 minutes of 1.4 Mbit/s video, or of sound as on a CD
+# Of a request that is no upload: twice 30 s of Live's sound, 3 MB, in base64. A data: address is part of such a request.
+MAX_JSON_BYTES = 8 * 2**20
 MAX_PIXELS = 40_000_000  # of a picture or video frame: a 36-megapixel photo or an 8K frame (33 million) is 120 MB as RGB
 MAX_TEXT_CHARS = 5_000  # about 900 words, 6 minutes of talk
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 384_000  # Hz; below: not sound; above: no converter makes it

@@ -22,6 +22,7 @@ from emotion.page import (
     wording,
 )
 from emotion.page.answering import Session
+from emotion.page.inputs import Guarded
 from emotion.page.result import ResultPanel
 from emotion.page.temporary import CHECK_S, MAX_AGE_S
 from emotion.page.texts import ENGLISH, Say, static
@@ -51,9 +52,9 @@ IN_ITS_LANGUAGE = "() => { document.title = emotion.say('title'); document.docum
 STATUS_S = 1.0  # between two looks at the models while they load
 
 
-def build(analyzer: Analyzer) -> gr.Blocks:
+def build(analyzer: Analyzer) -> Guarded:
     """The whole page, not launched."""
-    page = gr.Blocks(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
+    page = Guarded(title=Say(ENGLISH)("title"), analytics_enabled=False, delete_cache=(CHECK_S, MAX_AGE_S))
     with page:
         gr.HTML(static("block_masthead"), padding=False)
         models = gr.HTML(wording.models_line(Say(ENGLISH), {}), padding=False, elem_id="models")

@@ -20,6 +20,9 @@ APP = (
     "README.md", "screenshot.png", "docs", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md",
 )  # fmt: skip
 LEFT_OUT = ("__pycache__", ".pyc")
+# What is uploaded under a file's name in its place. A Space installs its requirements.txt alone, which then has exact versions;
+# without hashes, since pip would want them for what the Space adds to the command, too.
+IN_PLACE = {"requirements.txt": "constraints.txt"}
 
 CARD = """---
 license: other
@@ -86,14 +89,15 @@ def publish(repo: str, space: bool = False, dry_run: bool = False, private: bool
 
 
 def _app() -> Iterator[tuple[str, bytes]]:
-    missing = [name for name in APP if not (ROOT / name).exists()]
+    missing = [name for name in (*APP, *IN_PLACE.values()) if not (ROOT / name).exists()]
     if missing:
         raise InputError("clone_incomplete", missing=missing)
     for name in APP:
         path = ROOT / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file() and not any(part.endswith(LEFT_OUT) for part in file.parts):
-                yield file.relative_to(ROOT).as_posix(), file.read_bytes()
+                name = file.relative_to(ROOT).as_posix()
+                yield name, (ROOT / IN_PLACE.get(name, name)).read_bytes()
 
 
 def _models() -> Iterator[tuple[str, bytes]]:

@@ -119,7 +119,7 @@ def test_only_uploads_are_read(app, path):
 
 def test_a_file_elsewhere_is_not_read_though_it_looks_uploaded(app):
     kind, data = call(app, "analyze_image", {"path": str(MEDIA / "astronaut.jpg"), "meta": {"_type": "gradio.FileData"}})
-    assert (kind, data.get("error")) == ("error", None)
+    assert (kind, data["error"]) == ("error", Message("input_not_taken").say())
 
 
 def test_too_large_a_body_is_refused(app):

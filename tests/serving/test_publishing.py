@@ -89,6 +89,7 @@ def test_the_app_as_a_space(hub, tmp_path):
     assert done.returncode == 0, done.stderr
     stored = hub.files("me/app", kind="space")
     assert stored["app.py"] == (ROOT / "app.py").read_bytes() and stored["README.md"].startswith(b"---\ntitle:")
+    assert stored["requirements.txt"] == (ROOT / "constraints.txt").read_bytes()
     assert "docs/models.md" in stored and not [name for name in stored if "__pycache__" in name or name.startswith("tests")]
     copy = tmp_path / "space"
     for name, content in stored.items():
