@@ -18,6 +18,7 @@ from emotion.baseline import Baseline
 from emotion.checkpoint import Choice
 from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
+from emotion.media import limits, sandbox
 from emotion.messages import InputError, Message, reason
 from emotion.readings import Analysis, FaceReading, Frame, Media, ModelInfo, Reading, TextReading, Transcript
 from emotion.serving import transcription, weights
@@ -30,10 +31,6 @@ from emotion.sound import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
-PROBE_TIMEOUT_S = 20.0
-MEDIA_TIMEOUT_S = 60.0
-TRANSCRIPT_TIMEOUT_S = 30.0  # and TRANSCRIPT_RATE for each second of sound: a busy machine takes twice as long as an idle one
-TRANSCRIPT_RATE = 2.0
 TOLD_EVERY_S = 1.0  # the longest time between two reports of progress
 
 BASELINE_NOTES = ("baseline_applied", "baseline_not_applied")
@@ -119,7 +116,9 @@ class Analyzer:
     slots : Slots
         By role, which model serves it and which may.
     workers : Workers
-        The processes that decode media and write speech down.
+        The processes that write speech down.
+    decoders : Workers
+        Those that decode media, each file in a sandbox. They never hold what a visitor said or showed.
     lanes : Lanes
         Whose turn it is, for whatever serves many visitors with this analyzer. ``analyze`` itself does not wait for one.
     observe : callable
@@ -134,7 +133,7 @@ class Analyzer:
     def __init__(self, source: str | None = None, weights_file: str | Path | None = None):
         source = source or os.environ.get("EMOTION_SOURCE") or "auto"
         self._choices = choices = weights.read(weights_file)
-        self.workers, self.lanes, self._fetch = Workers(), Lanes(), Fetcher()
+        self.workers, self.decoders, self.lanes, self._fetch = Workers(), Workers(), Lanes(), Fetcher()
         self.observe: Callable[[Analysis | Exception], object] = lambda outcome: None
         self.slots = Slots(
             (role, Slot(role, weights.allowed(choices, role, source), functools.partial(load, role, self.workers), self._fetch))
@@ -168,6 +167,8 @@ class Analyzer:
 
     def warm(self) -> None:
         """Start to fetch and load every model in the background. A request waits only for what it needs and is not here yet."""
+        sandbox.refusal()
+        self.decoders.warm(sandbox.warm)
         self.workers.warm(transcription.warm)
         for slot in self.slots.values():
             threading.Thread(target=slot.warm, daemon=True).start()
@@ -186,6 +187,7 @@ class Analyzer:
         """End the downloads and the worker processes."""
         self._fetch.close()
         self.workers.close()
+        self.decoders.close()
 
     def analyze(
         self,
@@ -405,8 +407,13 @@ class Analyzer:
     def read_by(self, slot: Slot[Model], serving: Serving[Model], read: Callable[[Model], T | None]) -> Answer[T]:
         """What a slot's model reads. Where a remote one does not answer, the slot's fallback reads instead, with a note.
 
-        Raises what ``read`` raises, where there is no fallback or the model is not remote.
+        Raises TimeoutError after READING_TIMEOUT_S. Raises what ``read`` raises, where there is no fallback or the model is not
+        remote.
         """
+        limit = None if slot.role == "transcript" else limits.READING_TIMEOUT_S  # a worker's own limit ends speech to text
+        return _within(limit, lambda: self._read_by(slot, serving, read))
+
+    def _read_by(self, slot: Slot[Model], serving: Serving[Model], read: Callable[[Model], T | None]) -> Answer[T]:
         try:
             return Answer(read(serving.model), serving)
         except Exception as e:
@@ -430,7 +437,7 @@ class Analyzer:
         return self._heard(function, samples, *arguments).result()
 
     def _heard(self, function: Callable[..., T], samples: np.ndarray, *arguments: Any) -> Future[T]:
-        limit = TRANSCRIPT_TIMEOUT_S + TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
+        limit = limits.TRANSCRIPT_TIMEOUT_S + limits.TRANSCRIPT_RATE * len(samples) / SAMPLE_RATE
         return self.workers.submit(function, samples, *arguments, timeout=limit)
 
     def _request(
@@ -447,8 +454,10 @@ class Analyzer:
                 raise InputError("picture_not_video", file=Path(video).name)
             sound = self._deferred(media.decode_audio, video) if probe.has_audio else None
             pictures = self._deferred(media.decode_frames, video) if probe.has_video else None
-        if image is not None:
-            if not isinstance(image, np.ndarray) and self.probe(image).kind != "image":
+        if isinstance(image, np.ndarray):
+            pictures = _done(media.decode_image(image))
+        elif image is not None:
+            if self.probe(image).kind != "image":
                 raise InputError("not_a_picture", file=Path(image).name)
             pictures = self._deferred(media.decode_image, image)
         if isinstance(audio, tuple):
@@ -460,11 +469,12 @@ class Analyzer:
         return _Request(_checked_text(text), sound, pictures, image is not None, transcribe, language)
 
     def probe(self, path: str | os.PathLike) -> media.Probe:
-        """What a file holds, as ``media.probe``, in a worker process."""
-        return self.workers.submit(media.probe, path, timeout=PROBE_TIMEOUT_S).result()
+        """What a file holds, as ``media.probe``, in a sandbox."""
+        found: media.Probe = self.decoders.submit(sandbox.decoded, media.probe, path, timeout=limits.PROBE_TIMEOUT_S).result()
+        return found
 
-    def _deferred(self, function: Callable, path: object) -> Callable[[], Future]:
-        return lambda: self.workers.submit(function, path, timeout=MEDIA_TIMEOUT_S)
+    def _deferred(self, function: Callable, path: str | os.PathLike) -> Callable[[], Future]:
+        return lambda: self.decoders.submit(sandbox.decoded, function, path, timeout=limits.MEDIA_TIMEOUT_S)
 
 
 class _Job:
@@ -639,6 +649,20 @@ def _timed(function: Callable[[], T]) -> tuple[T, float]:
     """What a function returns, and how many milliseconds it took."""
     start = time.perf_counter()
     return function(), (time.perf_counter() - start) * 1000.0
+
+
+def _within(seconds: float | None, function: Callable[[], T]) -> T:
+    """What a function returns, or TimeoutError after so many seconds. One that hangs cannot be stopped: its thread stays."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as e:
+            future.set_exception(e)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future.result(seconds)
 
 
 def _checked_text(text: str | None) -> str | None:

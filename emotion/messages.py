@@ -106,6 +106,12 @@ class InputError(ValueError):
         """``code`` and ``fields``, as ``Message.to_dict()``."""
         return self.message.to_dict()
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "InputError":
+        """The error that ``to_dict()`` gave. Raises ValueError as ``Message.from_dict``."""
+        message = Message.from_dict(data)
+        return cls(message.code, **message.fields)
+
     def __str__(self) -> str:
         return self.message.say()
 

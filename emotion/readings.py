@@ -1,14 +1,17 @@
 """What the package measures and returns: frozen dataclasses, and the one format in which every interface gives them out."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
 from emotion.labels import LABELS
 from emotion.messages import InputError, Message
 from emotion.mood import mood
+
+T = TypeVar("T")
 
 # The highest reliability of words that were heard, however well. With more, at the fusion weights of weights.yaml, "Dogs are
 # sitting by the door" would take over 3 points of unweighted average recall from the voices of RAVDESS's actors 1 to 10: see the
@@ -516,7 +519,7 @@ class Analysis:
         """
         try:
             return _parse(data)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as e:
             raise InputError("analysis_malformed", error=f"{type(e).__name__}: {e}") from e
 
 
@@ -524,20 +527,19 @@ def _parse(data: dict[str, Any]) -> Analysis:
     modalities = {name: _reading(name, reading) for name, reading in data["modalities"].items()}
     notes = [Message.from_dict(message) for message in data.get("codes") or ()]
     fusion = Fusion(
-        mood=data["mood"],
-        label=data["label"],
-        probabilities=None if data["probabilities"] is None else vector(data["probabilities"]),
-        agreement=data["agreement"],
+        mood=_if_any(_number, data["mood"]),
+        label=_if_any(_label, data["label"]),
+        probabilities=_if_any(vector, data["probabilities"]),
+        agreement=_if_any(_number, data["agreement"]),
         mixed=bool(data["mixed"]),
-        shares={name: float(reading["weight"]) for name, reading in data["modalities"].items()},
+        shares={name: _number(reading["weight"]) for name, reading in data["modalities"].items()},
         notes=tuple(note for note in notes if note.code in FUSION_CODES),
     )
-    said = data.get("transcript")
     spans = (
         Span(
-            float(s["start"]),
-            float(s["end"]),
-            float(s["mood"]),
+            _number(s["start"]),
+            _number(s["end"]),
+            _number(s["mood"]),
             {n: vector(m["probabilities"]) for n, m in s["modalities"].items()},
         )
         for s in data.get("timeline") or ()
@@ -545,13 +547,12 @@ def _parse(data: dict[str, Any]) -> Analysis:
     return Analysis(
         fusion=fusion,
         modalities=modalities,
-        duration=data.get("duration"),
-        transcript=said
-        and Transcript(said["text"], said["confidence"], said["engine"], tuple(Segment(**s) for s in said["segments"])),
+        duration=_if_any(_number, data.get("duration")),
+        transcript=_if_any(_transcript, data.get("transcript")),
         timeline=tuple(spans),
         notes=tuple(note for note in notes if note.code not in FUSION_CODES),
-        timings_ms=dict(data.get("timings_ms") or {}),
-        models={name: ModelInfo(**info) for name, info in (data.get("models") or {}).items()},
+        timings_ms={name: _number(ms) for name, ms in (data.get("timings_ms") or {}).items()},
+        models={name: _model(info) for name, info in (data.get("models") or {}).items()},
     )
 
 
@@ -562,9 +563,43 @@ def _reading(name: str, data: dict[str, Any]) -> Reading:
     return replace(reading, without_baseline=replace(reading, probabilities=vector(before["probabilities"])))
 
 
+def _if_any(parse: Callable[[Any], T], value: Any) -> T | None:
+    return None if value is None else parse(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _said(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _label(value: Any) -> str:
+    if value not in LABELS:
+        raise ValueError(f"{value!r} is no label")
+    return _said(value)
+
+
+def _transcript(data: dict[str, Any]) -> Transcript:
+    segments = (Segment(_number(s["start"]), _number(s["end"]), _said(s["text"])) for s in data["segments"])
+    return Transcript(_said(data["text"]), _number(data["confidence"]), _said(data["engine"]), tuple(segments))
+
+
+def _model(data: dict[str, Any]) -> ModelInfo:
+    source, name, revision = (_said(data[key]) for key in ("source", "name", "revision"))
+    return ModelInfo(source, name, revision, bool(data.get("calibrated", True)))
+
+
 def _text_reading(data: dict[str, Any]) -> TextReading:
     return TextReading(
-        vector(data["probabilities"]), _unit(data), tuple((w["word"], w["weight"]) for w in data.get("words") or ())
+        vector(data["probabilities"]),
+        _unit(data),
+        tuple((_said(w["word"]), _number(w["weight"])) for w in data.get("words") or ()),
     )
 
 
@@ -573,9 +608,9 @@ def _speech_reading(data: dict[str, Any]) -> SpeechReading:
     return SpeechReading(
         vector(data["probabilities"]),
         _unit(data),
-        str(data["intensity"]),
-        data["pitch_hz"],
-        float(data["energy_db"]),
+        _said(data["intensity"]),
+        _if_any(_number, data["pitch_hz"]),
+        _number(data["energy_db"]),
         attention=_shares(attention["weights"], 1),
         attention_step=float(_shares(attention["step"], 0)),
     )
@@ -584,10 +619,10 @@ def _speech_reading(data: dict[str, Any]) -> SpeechReading:
 def _face_reading(data: dict[str, Any]) -> FaceReading:
     frames = tuple(
         FaceFrame(
-            float(f["time"]),
+            _number(f["time"]),
             _box(f["box"]),
             vector(f["probabilities"]),
-            float(f["weight"]),
+            _number(f["weight"]),
             _shares(f.get("regions") or np.zeros((0, 0)), 2),
         )
         for f in data.get("frames") or ()
@@ -625,7 +660,7 @@ def _shares(values: Any, dimensions: int) -> np.ndarray:
 
 
 def _unit(data: dict[str, Any]) -> float:
-    reliability = float(data["reliability"])
+    reliability = _number(data["reliability"])
     if not 0 <= reliability <= 1:
         raise ValueError(f"reliability must lie between 0 and 1, not {reliability}")
     return reliability

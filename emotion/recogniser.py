@@ -9,6 +9,7 @@ import numpy as np
 from emotion.checkpoint import Choice
 from emotion.fusion import calibrate
 from emotion.labels import LABELS
+from emotion.messages import InputError
 
 
 class Recogniser(ABC):
@@ -35,11 +36,19 @@ class Recogniser(ABC):
         -------
         float32 ndarray of shape (n, 7)
             In the order of LABELS; each row sums to 1.
+
+        Raises
+        ------
+        InputError
+            Where the model answers with what is no number, and for samples that are none.
         """
         if not len(items):
             return np.zeros((0, len(LABELS)), np.float32)
         return self.calibrated(self.logits(items))
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
-        """Probabilities of logits (..., 7), float32."""
-        return calibrate(logits, self.temperature)
+        """Probabilities of logits (..., 7), float32. Raises InputError for logits that are no numbers."""
+        probabilities = calibrate(logits, self.temperature)
+        if not np.isfinite(probabilities).all():
+            raise InputError("scores_not_numbers")
+        return probabilities

@@ -1,6 +1,8 @@
 """The whole, on clips that the project made: what answers, what is left out, and what is said about it."""
 
 import dataclasses
+import os
+import signal
 import threading
 
 import numpy as np
@@ -10,9 +12,11 @@ import torch
 
 import emotion
 from emotion import analyzer as analyzer_module
+from emotion import media
 from emotion.labels import LABELS
-from emotion.media import MAX_TEXT_CHARS
+from emotion.media import MAX_TEXT_CHARS, limits
 from emotion.messages import InputError, Message
+from emotion.serving import transcription
 from emotion.serving.slots import Serving, State
 from emotion.sound import SAMPLE_RATE
 from emotion.speech.recogniser import MAX_SEGMENTS
@@ -241,8 +245,8 @@ def test_words_that_cannot_be_read_are_still_written_down(analyzer, monkeypatch)
 
 
 def test_speech_to_text_past_its_limit_leaves_the_others(analyzer, video, monkeypatch):
-    monkeypatch.setattr(analyzer_module, "TRANSCRIPT_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(analyzer_module, "TRANSCRIPT_RATE", 0.0)
+    monkeypatch.setattr(limits, "TRANSCRIPT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(limits, "TRANSCRIPT_RATE", 0.0)
     analysis = analyzer.analyze(video=video)
     assert set(analysis.modalities) == {"speech", "face"} and analysis.notes[0].fields["why"].code == "took_too_long"
 
@@ -333,3 +337,71 @@ def test_a_parsed_result_fuses_to_the_same_answer(analyzer, whole):
     parsed = emotion.Analysis.from_dict(whole.to_dict())
     again = analyzer.with_weights(parsed, analyzer.weights)
     assert again.mood == pytest.approx(whole.mood, abs=1e-4) and again.label == whole.label
+
+
+# --- faults
+
+
+METHOD = {"text": "logits", "speech": "hear", "face": "see", "detector": "detect"}
+
+
+@pytest.mark.parametrize("name", METHOD)
+@pytest.mark.parametrize("fault", ["raises", "hangs", "no numbers"])
+def test_a_model_that_fails_leaves_the_others_and_the_next_answer_is_whole(analyzer, video, monkeypatch, name, fault):
+    model, released = analyzer.slots[name].get().model, threading.Event()
+    given = {"video": video, "text": "I am so happy today"}
+    with monkeypatch.context() as patch:
+        if fault == "raises":
+            patch.setattr(model, METHOD[name], lambda *_, **__: 1 / 0)
+        elif fault == "hangs":
+            patch.setattr(limits, "READING_TIMEOUT_S", 3.0)
+            patch.setattr(model, METHOD[name], lambda *_, **__: released.wait(60))
+        elif name == "detector":
+            patch.setattr(model, "_scored", lambda square, plain=model._scored: [np.full_like(a, np.nan) for a in plain(square)])
+        else:
+            patch.setattr(model, "calibrated", lambda logits, plain=model.calibrated: plain(np.full_like(logits, np.nan)))
+        analysis = analyzer.analyze(**given)
+    released.set()
+    left_out = "face" if name == "detector" else name
+    assert set(analysis.modalities) == {"text", "speech", "face"} - {left_out}
+    (note,) = analysis.codes
+    if (name, fault) == ("detector", "no numbers"):
+        assert note.code == "no_face"
+    else:
+        why = {"raises": "unexpected_error", "hangs": "took_too_long", "no numbers": "scores_not_numbers"}[fault]
+        assert (note.code, note.fields["modality"], note.fields["why"].code) == ("modality_left_out", left_out, why)
+    whole = analyzer.analyze(**given)
+    assert set(whole.modalities) == {"text", "speech", "face"} and whole.codes == ()
+
+
+def test_speech_to_text_that_dies_leaves_the_others(analyzer, monkeypatch):
+    monkeypatch.setattr(transcription, "transcribe", die)
+    analysis = analyzer.analyze(audio=GLAD)
+    assert set(analysis.modalities) == {"speech"} and analysis.notes[0].fields["why"].fields == {"error": "WorkerError"}
+    monkeypatch.undo()
+    assert set(analyzer.analyze(audio=GLAD).modalities) == {"text", "speech"}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_refused(analyzer, value):
+    samples = soundfile.read(GLAD, dtype="float32")[0]
+    samples[1000:1003] = value
+    for read in (lambda: analyzer.speech.predict([samples]), lambda: analyzer.speech.read(samples)):
+        with pytest.raises(InputError, match="3 are NaN or infinite"):
+            read()
+
+
+def test_a_decoder_that_dies_costs_one_half_of_one_film(analyzer, video, monkeypatch):
+    monkeypatch.setattr(media, "decode_audio", die)
+    analysis = analyzer.analyze(video=video)
+    assert set(analysis.modalities) == {"face"}
+    assert {note.fields["why"].code for note in analysis.codes} == {"decoder_failed"}
+    with pytest.raises(InputError, match="crashes the decoder"):
+        analyzer.analyze(audio=GLAD)
+    monkeypatch.undo()
+    assert set(analyzer.analyze(audio=GLAD).modalities) == {"text", "speech"}
+
+
+def die(*_):
+    """In place of what runs in a process of its own."""
+    os.kill(os.getpid(), signal.SIGKILL)

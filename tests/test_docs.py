@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 
 import emotion.cli
 from emotion.fusion import fuse
+from emotion.media import limits
+from emotion.messages import codes
 from emotion.readings import Analysis
 from emotion.serving import publishing, weights
 
@@ -95,3 +97,23 @@ def test_the_package_names_the_licences_of_the_code_and_of_every_card():
     ours = {"LicenseRef-Emotion-Weights" if name == "other" else name for name in named}
     assert {name.lower() for name in expression.split(" AND ")} == {name.lower() for name in ours}
     assert "LicenseRef-Emotion-Weights" in (ROOT / "LICENSE").read_text("utf-8")
+
+
+def said(name: str, value: float) -> str:
+    """A limit as the table has it."""
+    if name.endswith("_S"):
+        return f"{value:g} s"
+    if name.endswith("_BYTES"):
+        return f"{value // 2**20:,} MB" if value % 2**20 == 0 else f"{value / 1000:g} kB"
+    return f"{value / 1e6:g} million pixels" if name.endswith("PIXELS") else f"{value:,g}"
+
+
+def test_the_table_of_limits_is_that_of_the_code():
+    page = (ROOT / "docs" / "limits-and-privacy.md").read_text("utf-8")
+    rows = re.findall(r"^\|[^|]*\| ([^|]*) \| `([A-Z_]+)` \| ([^|]*) \|$", page, re.MULTILINE)
+    of_code = {name: value for name, value in vars(limits).items() if name.isupper()}
+    assert {name: shown for shown, name, _ in rows} == {name: said(name, value) for name, value in of_code.items()}
+    told = {code for *_, cell in rows for code in re.findall(r"`(\w+)`", cell)}
+    of_models = ("entry_", "hub_", "labels_", "model_", "remote_")
+    naming_one = {code for code, fields in codes().items() if "limit" in fields and not code.startswith(of_models)}
+    assert naming_one <= told <= set(codes())

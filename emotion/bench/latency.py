@@ -19,9 +19,10 @@ import torch
 
 import emotion
 from emotion import media
-from emotion.analyzer import MEDIA_TIMEOUT_S, Analyzer
+from emotion.analyzer import Analyzer
 from emotion.bench import film
 from emotion.face.recogniser import FaceRecogniser, preprocess
+from emotion.media import limits, sandbox
 from emotion.sound import SAMPLE_RATE
 
 SECONDS = 10  # of the clip that is made
@@ -87,7 +88,8 @@ def _alone(analyzer: Analyzer, clip: str) -> dict[str, Callable[[], object]]:
     """What is timed alone: plain decoding, each half of the decoding in a worker, and each branch."""
 
     def decoded(function: Callable[[str], T]) -> T:
-        return analyzer.workers.submit(function, clip, timeout=MEDIA_TIMEOUT_S).result()
+        result: T = analyzer.decoders.submit(sandbox.decoded, function, clip, timeout=limits.MEDIA_TIMEOUT_S).result()
+        return result
 
     def words() -> object:
         engine = analyzer.serving("transcript").model

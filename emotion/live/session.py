@@ -5,11 +5,14 @@ when it is free. Nothing queues: on a slow machine readings become rarer, and ha
 however long the session lasts.
 """
 
+import contextlib
 import math
+import struct
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 
 import numpy as np
 
@@ -20,6 +23,8 @@ from emotion.fusion import fuse
 from emotion.labels import LABELS, MODALITIES
 from emotion.live.buffers import Latest, Part, Ring, Tail
 from emotion.live.columns import ColumnBuffer, Columns
+from emotion.media import limits
+from emotion.media.pictures import JPEG, THE_PICTURE, jpeg_size
 from emotion.messages import InputError
 from emotion.readings import FaceFrame, FaceReading, Frame, Fusion, Media, Reading, Segment, Transcript
 from emotion.serving import transcription
@@ -45,8 +50,6 @@ POINT_EVERY_S = 0.5  # of the mood line
 POINTS = round(KEPT_S / POINT_EVERY_S)
 
 PICTURE_EVERY_S = 1 / media.FRAME_RATE  # between two that are kept for the analysis; faces are searched in those between, too
-MAX_PICTURE_BYTES = 80_000  # 640 x 480 as JPEG has about 30,000
-JPEG = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,7 @@ class LiveSession:
         Parameters
         ----------
         picture : bytes
-            A JPEG of at most MAX_PICTURE_BYTES.
+            A JPEG of at most limits.LIVE_PICTURE_BYTES and LIVE_PIXELS.
         time : float
             Seconds, later than the last picture's.
 
@@ -207,8 +210,10 @@ class LiveSession:
         InputError
             For anything else.
         """
-        if not picture.startswith(JPEG) or len(picture) > MAX_PICTURE_BYTES:
-            raise InputError("live_picture_type", limit=MAX_PICTURE_BYTES)
+        if not picture.startswith(JPEG) or len(picture) > limits.LIVE_PICTURE_BYTES:
+            raise InputError("live_picture_type", limit=limits.LIVE_PICTURE_BYTES)
+        with contextlib.suppress(struct.error):  # damaged: passed over when it is its turn
+            limits.check_pixels(THE_PICTURE, *jpeg_size(BytesIO(picture)), limits.LIVE_PIXELS)
         with self._lock:
             if not (math.isfinite(time) and time > self._last_picture):
                 raise InputError("live_picture_out_of_order", time=time, before=self._last_picture)

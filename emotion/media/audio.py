@@ -1,7 +1,6 @@
 """Sound in files and arrays: mono, 16 kHz."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from emotion.media import limits
 from emotion.media.containers import container_of, decoded, sound_of, start_of
-from emotion.media.files import array_of, name_of, opened
+from emotion.media.files import Source, array_of, name_of, opened
 from emotion.media.limits import Name, check_duration, check_shortness
 from emotion.messages import InputError, Message
 from emotion.sound import SAMPLE_RATE
@@ -18,10 +17,11 @@ from emotion.sound import SAMPLE_RATE
 BLOCK_FRAMES = 16  # of sound, mixed and resampled at once: 0.3 s of the usual 1,024 samples, 32 MB of flac's 65,535 x 8
 # 128 taps (libswresample's default is 32): from 48 kHz, flat to 7.6 kHz, and what lies above 8.2 kHz comes out 95 dB down.
 RESAMPLING = {"filter_size": "128", "cutoff": "0.98"}
+LOUDEST = np.float32(1e6)  # far over MAX_PEAK, and small enough that channels and filters add up to a number
 THE_SOUND = Message("the_sound")  # names a sound that came in no file
 
 
-def decode_audio(path: str | os.PathLike) -> np.ndarray:
+def decode_audio(path: Source) -> np.ndarray:
     """The sound of an audio or video file.
 
     Channels are averaged. Time 0 is where the file begins, as for ``decode_frames``: silence is put before a sound track that
@@ -29,7 +29,7 @@ def decode_audio(path: str | os.PathLike) -> np.ndarray:
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or OpenFile
         Of a wav, mp3, flac, ogg, m4a, webm, mp4, mov, mkv or avi file, whatever its name.
 
     Returns
@@ -158,7 +158,8 @@ def _as_float(samples: np.ndarray) -> np.ndarray:
     """Samples of any integer or floating-point type as float32 with full scale 1, shape kept."""
     if samples.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return np.nan_to_num(samples.astype(np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            finite = np.nan_to_num(samples.astype(np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        return np.clip(finite, -LOUDEST, LOUDEST, out=finite)
     largest = float(np.iinfo(samples.dtype).max)
     if samples.dtype.kind == "u":  # silence is in the middle: 128 of uint8
         return (samples.astype(np.float32) - (largest + 1) / 2) / np.float32(largest / 2)

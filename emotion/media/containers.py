@@ -77,9 +77,12 @@ def start_of(container: av.container.InputContainer) -> float:
 
 
 def packets(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.Packet]:
-    """Packets up to the end, or to where the file is damaged or cut off."""
+    """Packets up to the end, or to where the file is damaged or cut off. Raises InputError for more than MAX_PACKETS."""
     try:
-        yield from container.demux(stream)
+        for count, packet in enumerate(container.demux(stream)):
+            if count > limits.MAX_PACKETS:
+                raise InputError("too_many_packets", limit=limits.MAX_PACKETS)
+            yield packet
     except av.FFmpegError:
         return
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from emotion.media import limits
-from emotion.media.files import array_of, name_of, opened
+from emotion.media.files import OpenFile, Source, array_of, name_of, opened
 from emotion.media.limits import Name, check_pixels
 from emotion.messages import InputError, Message
 from emotion.readings import Frame
@@ -19,12 +19,12 @@ PNG, JPEG, RIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"
 THE_PICTURE = Message("the_picture")  # which came in no file
 
 
-def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
+def decode_image(source: Source | bytes | np.ndarray) -> Frame:
     """A picture, decoded.
 
     Parameters
     ----------
-    source : str, path, bytes, or uint8 ndarray of shape (h, w), (h, w, 3) or (h, w, 4)
+    source : str, path, OpenFile, bytes, or uint8 ndarray of shape (h, w), (h, w, 3) or (h, w, 4)
         A png, jpg or webp file, its content, or grey, RGB or RGBA. Transparency is dropped.
 
     Returns
@@ -39,7 +39,7 @@ def decode_image(source: str | os.PathLike | bytes | np.ndarray) -> Frame:
     """
     if isinstance(source, bytes):
         image = _picture(BytesIO(source), THE_PICTURE)
-    elif isinstance(source, (str, os.PathLike)):
+    elif isinstance(source, (str, os.PathLike, OpenFile)):
         with opened(source) as file:
             image = _picture(file, name_of(source))
     else:
@@ -86,7 +86,7 @@ def picture_size(file: BinaryIO, name: Name) -> tuple[int, int] | None:
         if head.startswith(PNG):
             return struct.unpack(">II", head[16:24])
         if head.startswith(JPEG):
-            return _jpeg_size(file)
+            return jpeg_size(file)
         if head.startswith(RIFF) and head[8:12] == b"WEBP":
             return _webp_size(head)
     except struct.error as e:
@@ -105,8 +105,11 @@ def _webp_size(head: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
-    """Walks the segments up to the one that starts the frame (SOF0 to SOF15 less DHT, JPG and DAC), which holds the size."""
+def jpeg_size(file: BinaryIO) -> tuple[int, int]:
+    """Width and height of a jpg. Raises struct.error where its header is damaged.
+
+    Walks the segments up to the one that starts the frame (SOF0 to SOF15 less DHT, JPG and DAC), which holds the size.
+    """
     file.seek(2)
     for _ in range(MAX_SEGMENTS):
         before, marker = struct.unpack("BB", file.read(2))

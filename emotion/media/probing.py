@@ -1,10 +1,9 @@
 """What a file holds, from its header alone."""
 
-import os
 from dataclasses import dataclass
 
 from emotion.media.containers import container_of, duration_of, pictures_of, sound_of
-from emotion.media.files import name_of, opened
+from emotion.media.files import Source, name_of, opened
 from emotion.media.limits import check_pixels
 from emotion.media.pictures import picture_size
 
@@ -29,12 +28,12 @@ class Probe:
     duration: float | None
 
 
-def probe(path: str | os.PathLike) -> Probe:
+def probe(path: Source) -> Probe:
     """What a file holds, from its header alone. Takes milliseconds, whatever its length.
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or OpenFile
 
     Returns
     -------

@@ -1,27 +1,25 @@
 """Frames of a video, evenly spaced over its length."""
 
-import os
-
 import av
 import numpy as np
 
 from emotion.media import limits
 from emotion.media.containers import Skip, container_of, decoded, packets, pictures_of, start_of
-from emotion.media.files import name_of, opened
+from emotion.media.files import Source, name_of, opened
 from emotion.media.limits import check_duration
 from emotion.media.pictures import fitted
 from emotion.messages import InputError
 from emotion.readings import Frame
 
 
-def decode_frames(path: str | os.PathLike) -> tuple[Frame, ...]:
+def decode_frames(path: Source) -> tuple[Frame, ...]:
     """Frames of a video, evenly spaced over its length: FRAME_RATE a second, or fewer, so that they are at most MAX_FRAMES.
 
     A damaged or cut-off file gives what can be decoded. No duration is needed in the header: browsers write none.
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or OpenFile
         Of a webm, mp4, mov, mkv or avi file, whatever its name.
 
     Returns

@@ -6,7 +6,21 @@ import gradio as gr
 
 from emotion import media
 from emotion.analyzer import Analyzer
-from emotion.page import api, assets, examples, live, method, microphone, settings, texts, typed, upload, webcam, wording
+from emotion.page import (
+    api,
+    assets,
+    examples,
+    live,
+    method,
+    microphone,
+    settings,
+    temporary,
+    texts,
+    typed,
+    upload,
+    webcam,
+    wording,
+)
 from emotion.page.answering import Session
 from emotion.page.inputs import Guarded
 from emotion.page.own import OwnBaseline
@@ -101,7 +115,11 @@ def launch_options() -> dict[str, Any]:
         "head": f"<script>{assets.head('recorders.js', 'plots.js', 'sections.js', 'phone.js')}</script>",
         "max_file_size": media.MAX_FILE_BYTES,
         # A body is the file and its multipart frame. max_file_size alone does not bound what comes as JSON.
-        "app_kwargs": {"max_body_size": media.MAX_FILE_BYTES + 2**20, "openapi_url": None},
+        "app_kwargs": {
+            "max_body_size": media.MAX_FILE_BYTES + 2**20,
+            "openapi_url": None,
+            "exception_handlers": {OSError: temporary.refuse},
+        },
         "show_error": False,  # unexpected errors stay in the log; gr.Error is shown all the same
         "ssr_mode": False,
         "run_history": False,

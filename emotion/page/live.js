@@ -13,6 +13,7 @@ const HELD_MS = 150; // sound may still be on its way when Stop is pressed
 const ATTEMPTS = 60; // to send a packet, one a second: later nobody waits any more
 
 let live = null; // the session that runs
+let finished = null; // the last one that was stopped: its analysis may fail, and can be tried again for a while
 const clear = { columns: 0, wave: [], bands: [], points: { first: 0, items: [] }, phrases: { first: 0, items: [] } };
 let drawn = structuredClone(clear);
 
@@ -363,6 +364,7 @@ const start = async () => {
   if (!audio && !video) return complain(say("live_tick"));
   const session = { waiting: [], samples: 0, packet: 0, looks: [], begun: null };
   complain("");
+  one(".again").hidden = true;
   report("live_starting");
   wait(true);
   try {
@@ -404,7 +406,9 @@ const stop = async (session) => {
   if (!session.failed) {
     close(session);
     report("live_finished");
+    finished = { token: session.token, tries: 0 };
     props.value = session.token;
+    one(".again").hidden = false;
   }
   wait(false);
 };
@@ -415,6 +419,7 @@ one("video").addEventListener("loadedmetadata", ({ target: film }) => {
 button.addEventListener("click", () => {
   if (button.getAttribute("aria-disabled") !== "true") live ? stop(live) : start();
 });
+one(".again").addEventListener("click", () => (props.value = `${finished.token} ${++finished.tries}`));
 [root, now].forEach(translate);
 for (const draw of [drawWave, drawSpectrum, drawMoods]) draw();
 new ResizeObserver(() => [drawWave, drawSpectrum, drawMoods].forEach((draw) => draw())).observe(now);

@@ -18,8 +18,9 @@ from emotion.analyzer import Analyzer
 from emotion.figures import COLOURS
 from emotion.labels import LABELS
 from emotion.live.columns import COLUMN, COLUMNS, Columns
-from emotion.live.session import KEPT_S, MAX_PICTURE_BYTES, PHRASES, POINTS, Snapshot
+from emotion.live.session import KEPT_S, PHRASES, POINTS, Snapshot
 from emotion.live.sessions import Sessions
+from emotion.media import limits
 from emotion.messages import InputError, Message
 from emotion.page import assets, texts
 from emotion.page.answering import Source
@@ -27,8 +28,6 @@ from emotion.page.texts import Say, element, label
 from emotion.readings import Fusion
 from emotion.sound import SAMPLE_RATE, SPECTROGRAM_BANDS
 
-MAX_SOUND_BYTES = 3_000_000  # of one packet: half a minute at 48 kHz, which a stalled connection may have to make up for
-MIN_RATE = 8_000  # Hz: no microphone has less, and a packet of fewer would grow too long when it is brought to 16 kHz
 COLUMNS_A_SECOND = SAMPLE_RATE // COLUMN
 
 
@@ -53,7 +52,7 @@ def build(analyzer: Analyzer) -> list[Source]:
                 sound = message["sound"]
                 session.hear(_samples(sound["pcm"]), _rate(sound["rate"]), int(sound["packet"]))
             if "picture" in message:
-                session.see(_bytes(message["picture"]["jpeg"], MAX_PICTURE_BYTES), float(message["picture"]["time"]))
+                session.see(_bytes(message["picture"]["jpeg"], limits.LIVE_PICTURE_BYTES), float(message["picture"]["time"]))
             known = [int(number) for number in message["known"]]
             return _answer(session.snapshot(*known), say)
         except InputError as e:
@@ -61,8 +60,9 @@ def build(analyzer: Analyzer) -> list[Source]:
         except (KeyError, TypeError, ValueError, OverflowError) as e:
             return {"trouble": say("live_malformed", error=type(e).__name__)}
 
-    def arguments(token: str) -> dict[str, Any]:
-        session = sessions.take(token)
+    def arguments(value: str) -> dict[str, Any]:
+        """``value``: the token and, from the second try on, the number of the try."""
+        session = sessions.finish(str(value).partition(" ")[0])
         if session is None:
             raise InputError("live_ended")
         kept = session.finish()
@@ -104,6 +104,7 @@ def _stage() -> str:
   <label><input type="checkbox" class="microphone" checked> {element("span", "tab_microphone")}</label>
   <label><input type="checkbox" class="camera" checked> {element("span", "live_camera")}</label>
   {element("span", "live_invitation", 'class="state" role="status"')}
+  {element("button", "analyse", 'type="button" class="again" hidden')}
 </div>
 <div class="trouble" role="alert"></div>
 <div class="picture"><video muted playsinline></video><canvas class="overlay" role="img" {label("live_overlay")}></canvas>
@@ -184,13 +185,13 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _rate(value: Any) -> int:
-    if int(value) < MIN_RATE:
-        raise InputError("live_rate_too_low", rate=value, limit=MIN_RATE)
+    if int(value) < limits.LIVE_SAMPLE_RATE:
+        raise InputError("live_rate_too_low", rate=value, limit=limits.LIVE_SAMPLE_RATE)
     return int(value)
 
 
 def _samples(text: Any) -> np.ndarray:
-    data = _bytes(text, MAX_SOUND_BYTES)
+    data = _bytes(text, limits.LIVE_SOUND_BYTES)
     return np.frombuffer(data[: len(data) // 2 * 2], "<i2")
 
 

@@ -1,6 +1,7 @@
 """Uploads and recordings go within 15 minutes, whoever lost sight of them."""
 
 import contextlib
+import errno
 import logging
 import os
 import tempfile
@@ -8,11 +9,20 @@ import threading
 import time
 from pathlib import Path
 
+import gradio as gr
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from emotion.messages import Message
+from emotion.page import texts
+
 log = logging.getLogger(__name__)
 
 CHECK_S = 10  # also how long visitors may have more than MAX_KEPT_BYTES
 MAX_AGE_S = 13 * 60  # with CHECK_S and a minute of reserve, less than 15 minutes
 MAX_KEPT_BYTES = 2**30  # of all visitors together, 1 GB: ten of the largest files, or a thousand voices
+STALLED_S = 60  # since an upload grew, after which it has broken off: a full disk has room again before long
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def folder() -> Path:
@@ -23,12 +33,15 @@ def folder() -> Path:
 def sweep(place: Path, max_age_s: float = MAX_AGE_S) -> int:
     """Delete files in ``place`` that are older than ``max_age_s``, and folders left empty. Returns how many files went.
 
+    Uploads that are not whole lie in ``place`` itself, and go after STALLED_S. Whole ones have a folder each.
+
     Gradio's own ``delete_cache`` knows only whole uploads of its own process: an upload that broke off stays, and so does
     everything when the process is killed.
     """
     gone = 0
-    oldest = time.time() - max_age_s
+    now = time.time()
     for parent, folders, names in os.walk(place, topdown=False):
+        oldest = now - (min(max_age_s, STALLED_S) if Path(parent) == place else max_age_s)
         for name in names:
             path = os.path.join(parent, name)
             try:
@@ -92,3 +105,11 @@ def _remove_empty(path: str, oldest: float) -> None:
             os.rmdir(path)
     except OSError:
         pass  # not empty, or gone
+
+
+async def refuse(request: Request, error: OSError) -> PlainTextResponse:
+    """What whoever uploads is told where there is no room. Raises any other error again."""
+    if error.errno not in NO_ROOM:
+        raise error
+    log.error("an upload could not be kept: %s", error.strerror)
+    return PlainTextResponse(Message("no_room").say(texts.of(gr.Request(request)).language), 507)  # Insufficient Storage

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from emotion.messages import InputError
 from emotion.readings import SpeechReading, Window
 from emotion.recogniser import Recogniser
 from emotion.sound import HOP, SAMPLE_RATE
@@ -40,7 +41,7 @@ class SpeechReader(Recogniser):
         """Reads windows of ``length`` frames that begin ``starts`` frames after the first of ``prosody.voiced_span``."""
 
     def logits(self, recordings: Sequence[np.ndarray]) -> np.ndarray:
-        return np.stack([self._heard(samples, prosody.measure(samples))[1].logits.mean(axis=0) for samples in recordings])
+        return np.stack([self._heard(samples, _measured(samples))[1].logits.mean(axis=0) for samples in recordings])
 
     def read(self, samples: np.ndarray) -> SpeechReading | None:
         """What a voice says, read in windows.
@@ -55,8 +56,13 @@ class SpeechReader(Recogniser):
         SpeechReading or None
             None when too little is voiced to be a voice. The reliability grows with the voiced sound, up to VOICED_SECONDS of it
             in a recording of which VOICED_SHARE is voiced.
+
+        Raises
+        ------
+        InputError
+            For samples that are no numbers, and where the model answers with such.
         """
-        voice = prosody.measure(samples)
+        voice = _measured(samples)
         if not prosody.is_voice(voice):
             return None
         starts, heard = self._heard(samples, voice)
@@ -88,6 +94,14 @@ class SpeechReader(Recogniser):
         if self.max_windows is not None and len(starts) > self.max_windows:
             starts = np.linspace(0, last, self.max_windows).astype(int).tolist()
         return starts, self.hear(samples, voice, starts, min(self.window, frames))
+
+
+def _measured(samples: np.ndarray) -> prosody.Prosody:
+    """Raises InputError for NaN and infinity: one such sample would spoil the whole recording."""
+    finite = np.isfinite(samples)
+    if not finite.all():
+        raise InputError("samples_not_numbers", count=int(finite.size - finite.sum()), samples=finite.size)
+    return prosody.measure(samples)
 
 
 def voice_reliability(voice: prosody.Prosody) -> float:

@@ -15,11 +15,11 @@ from emotion.checkpoint import Choice
 from emotion.face.tracking import Follower, follow
 from emotion.labels import LABELS
 from emotion.live import session as live
-from emotion.live import sessions as live_sessions
 from emotion.live.buffers import Latest, Ring, Tail
 from emotion.live.columns import COLUMN, COLUMNS, ColumnBuffer
 from emotion.live.session import LiveSession
 from emotion.live.sessions import Sessions
+from emotion.media import limits
 from emotion.messages import InputError
 from emotion.readings import Frame, Segment, SpeechReading, TextReading, Transcript
 from emotion.serving import transcription
@@ -317,7 +317,7 @@ def test_two_sessions_do_not_mix(opened):
 
 
 @pytest.mark.parametrize(
-    "picture, at", [(b"GIF89a", 0.0), (b"\xff\xd8\xff" + bytes(live.MAX_PICTURE_BYTES), 0.0), (None, float("nan"))]
+    "picture, at", [(b"GIF89a", 0.0), (b"\xff\xd8\xff" + bytes(limits.LIVE_PICTURE_BYTES), 0.0), (None, float("nan"))]
 )
 def test_what_is_no_picture_is_refused(opened, picture, at):
     with pytest.raises(InputError):
@@ -433,29 +433,92 @@ def test_frames_of_a_stream_are_checked_as_any_input():
 def test_sessions_are_few_and_forgotten_when_silent():
     now = [0.0]
     sessions = Sessions(Stub(), clock=lambda: now[0])
-    tokens = [sessions.open() for _ in range(live_sessions.SESSIONS)]
-    assert len(set(tokens)) == live_sessions.SESSIONS
+    tokens = [sessions.open() for _ in range(limits.LIVE_SESSIONS)]
+    assert len(set(tokens)) == limits.LIVE_SESSIONS
     with pytest.raises(InputError, match="live here just now"):
         sessions.open()
-    now[0] = live_sessions.IDLE_S
+    now[0] = limits.LIVE_IDLE_S
     assert sessions.get(tokens[0]) is not None
     now[0] += 1
     sessions.sweep()
     assert sessions.get(tokens[0]) is not None
     assert sessions.get(tokens[1]) is None
     assert sessions.get("something else") is None
-    assert sessions.take(tokens[0]) is not None
-    assert sessions.take(tokens[0]) is None
+    assert sessions.finish(tokens[0]) is not None
+    assert sessions.get(tokens[0]) is None
 
 
 def test_no_session_lasts_for_ever():
     now = [0.0]
     sessions = Sessions(Stub(), clock=lambda: now[0])
     token = sessions.open()
-    while now[0] < live_sessions.LONGEST_S:
+    while now[0] < limits.LIVE_LONGEST_S:
         assert sessions.get(token) is not None
-        now[0] += live_sessions.IDLE_S / 2
+        now[0] += limits.LIVE_IDLE_S / 2
         sessions.sweep()
     now[0] += 1
     sessions.sweep()
     assert sessions.get(token) is None
+
+
+def test_a_closed_tab_gives_its_place_to_whoever_comes():
+    now = [0.0]
+    sessions = Sessions(Stub(), clock=lambda: now[0])
+    tokens = [sessions.open() for _ in range(limits.LIVE_SESSIONS)]
+    now[0] = 2.0
+    for token in tokens[1:]:
+        sessions.get(token)
+    now[0] = 10.0
+    assert sessions.get(tokens[2]) is not None
+    newcomer = sessions.open()
+    assert sessions.get(newcomer) is not None and sessions.get(tokens[0]) is None  # the one that was silent the longest
+    assert all(
+        sessions.get(token) is not None for token in tokens[1:]
+    )  # the others were silent too, but nobody needed their place
+
+
+def test_a_place_is_not_taken_from_a_connection_that_stalls_for_a_moment():
+    now = [0.0]
+    sessions = Sessions(Stub(), clock=lambda: now[0])
+    for _ in range(limits.LIVE_SESSIONS):
+        sessions.open()
+    now[0] = limits.LIVE_AWAY_S
+    with pytest.raises(InputError, match="live here just now"):
+        sessions.open()
+
+
+def test_the_minute_stays_for_another_try_and_holds_no_place():
+    now = [0.0]
+    sessions = Sessions(Stub(), clock=lambda: now[0])
+    tokens = [sessions.open() for _ in range(limits.LIVE_SESSIONS)]
+    whole = sound(3, 16_000)
+    sessions.get(tokens[0]).hear(whole, 16_000)
+    tries = []
+    for _ in range(3):
+        tries.append(sessions.finish(tokens[0]).finish().samples)
+        now[0] += limits.LIVE_RETRY_S / 3
+    for samples in tries:
+        np.testing.assert_allclose(samples, media.from_samples(whole, 16_000), atol=1e-6)
+    assert sessions.get(tokens[0]) is None
+    sessions.sweep()
+    assert sessions.finish(tokens[0]) is not None
+    now[0] += 1
+    sessions.sweep()
+    assert sessions.finish(tokens[0]) is None
+
+
+def test_of_finished_sessions_no_more_are_kept_than_there_are_places():
+    sessions = Sessions(Stub())
+    tokens = []
+    for _ in range(limits.LIVE_SESSIONS + 1):
+        tokens.append(sessions.open())
+        sessions.finish(tokens[-1])
+    assert [sessions.finish(token) is not None for token in tokens] == [False] + [True] * limits.LIVE_SESSIONS
+
+
+def test_a_small_picture_that_unfolds_to_a_huge_one_is_refused(opened):
+    blank = cv2.imencode(".jpg", np.zeros((480, 640, 3), np.uint8))[1].tobytes()
+    at = blank.index(b"\xff\xc0") + 5
+    bomb = blank[:at] + (6000).to_bytes(2, "big") + (6000).to_bytes(2, "big") + blank[at + 4 :]
+    with pytest.raises(InputError, match=r"6,000 x 6,000 = 36 million pixels; the limit is 2\.1"):
+        opened().see(bomb, 0.0)

@@ -215,6 +215,16 @@ def test_numbers_that_are_none_count_as_silence(tmp_path):
         assert np.isfinite(decoded).all() and not decoded[8_000:8_100].any() and not decoded[9_000:9_002].any()
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_numbers_too_large_to_add_up_are_refused_as_too_loud(tmp_path, rate):
+    samples = np.full((rate, 2), 3e38, np.float32)
+    samples[::7] *= -1
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    for decode in (lambda: media.from_samples(samples, rate), lambda: media.decode_audio(tmp_path / "a.wav")):
+        with pytest.raises(InputError, match="full scale"):
+            decode()
+
+
 @pytest.mark.parametrize(
     "samples, rate, words",
     [

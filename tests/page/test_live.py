@@ -13,6 +13,7 @@ from emotion.sound import SAMPLE_RATE, envelope
 from tests.page.calls import of_live
 from tests.page.live import RECORD, start, stop, wait_for
 from tests.page.visitor import ANSWER_MS, HEARD, LOST_S, PHONE, answered, bars, headline, show, wider_than_window
+from tests.running import until
 
 AT_WORK_S, LOOKS = 10.0, 4  # how long a session runs that is watched, and how often face and voice are read in it at least
 
@@ -149,6 +150,19 @@ def test_a_second_session_starts_from_nothing(open_page):
         assert page.evaluate("window.answers[0].heard") < 30
         assert page.evaluate("window.answers.every(a => a.captured < 60)")
         stop(page)
+
+
+def test_the_last_minute_can_be_analysed_again(open_page, app):
+    page = open_page()
+    start(page, camera=False)
+    assert not page.locator("#live .again").is_visible()
+    wait_for(page, "a.heard > 2")
+    stop(page)
+    answers = app.answers()
+    for count in (1, 2):  # as after an analysis that failed
+        page.locator("#live .again").click()
+        until(lambda count=count: app.answers() == answers + count, app.process, app.log)
+    assert not page.locator("#live .trouble").inner_text()
 
 
 def test_neither_ticked_is_told(open_page):

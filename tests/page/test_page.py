@@ -491,13 +491,13 @@ def test_models_and_method_are_explained_with_their_figures(open_page):
 
 def test_sweeping_deletes_what_is_old_and_only_that(tmp_path):
     old, new = tmp_path / "a" / "old.wav", tmp_path / "b" / "new.wav"
-    for file in (old, new, tmp_path / "tmpbroken"):
+    for file in (old, new, tmp_path / "tmpbroken", tmp_path / "tmpgrowing"):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"sound")
-    for path in (old, tmp_path / "tmpbroken"):
-        os.utime(path, (time.time() - temporary.MAX_AGE_S - 1,) * 2)
+    for path, age in ((old, temporary.MAX_AGE_S), (new, temporary.STALLED_S), (tmp_path / "tmpbroken", temporary.STALLED_S)):
+        os.utime(path, (time.time() - age - 1,) * 2)
     assert temporary.sweep(tmp_path) == 2
-    assert new.exists()
+    assert new.exists() and (tmp_path / "tmpgrowing").exists()
     assert not old.exists()
     assert not (tmp_path / "tmpbroken").exists()
 
