@@ -15,6 +15,7 @@ from emotion.transcript import moonshine
 Span = tuple[float, float]  # start and end in seconds from the beginning of the recording
 
 MARGIN_S = 0.1  # of sound around a piece: models expect a little silence
+ONSET_S = 0.8  # the longest that the onset of a hum was taken for speech was 0.58 s
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,18 @@ def pieces(samples: np.ndarray, longest: float) -> list[Span]:
 def _speech(samples: np.ndarray) -> list[Span]:
     """By Moonshine's voice activity detection; where the package is missing, from the first to the last voiced sound."""
     try:
-        return moonshine.speech(samples)
+        return [span for span in moonshine.speech(samples) if not _is_onset(samples, span)]
     except InputError:
         voice = prosody.measure(samples)
         first, last = prosody.voiced_span(voice)
         return [(first * HOP / SAMPLE_RATE, last * HOP / SAMPLE_RATE)] if prosody.is_voice(voice) else []
+
+
+def _is_onset(samples: np.ndarray, span: Span) -> bool:
+    """Whether a short span has no voiced sound. The detector takes the onset of a hum for speech, by what it heard before."""
+    start, end = span
+    short = samples[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)]
+    return end - start < ONSET_S and not prosody.measure(short).f0.any()
 
 
 def _cut(samples: np.ndarray, span: Span, longest: float) -> list[Span]:

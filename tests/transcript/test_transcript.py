@@ -91,6 +91,13 @@ def test_no_words_are_found_where_there_are_none(name: str) -> None:
     assert (result.text, result.confidence, result.segments) == ("", 0.0, ())
 
 
+def test_a_short_sound_counts_as_speech_where_it_is_voiced(monkeypatch: pytest.MonkeyPatch, spoken: np.ndarray) -> None:
+    monkeypatch.setattr(moonshine, "speech", lambda samples: [(0.0, 0.58)])
+    assert pieces(SPEECHLESS["hum"].astype(np.float32), 28.0) == []
+    voiced = spoken[SAMPLE_RATE // 2 :]
+    assert pieces(voiced, 28.0) == [(0.0, 0.58)]
+
+
 @pytest.mark.parametrize("gain", (0.003, 0.1, 3.0))
 def test_speech_is_found_where_it_is_at_any_level(spoken: np.ndarray, gain: float) -> None:
     found = moonshine.speech(spoken * np.float32(gain))
