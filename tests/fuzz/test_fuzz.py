@@ -1,6 +1,7 @@
 """Damaged files: a fixed few of them in each run of the tests. ``python -m tests.fuzz`` makes as many as wanted."""
 
 import contextlib
+import time
 import urllib.request
 
 from tests.fuzz import containers
@@ -37,4 +38,7 @@ def test_the_bait_tells_who_took_it(tmp_path):
     with bait(tmp_path) as laid:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(laid.address, timeout=0.2)
+        end = time.monotonic() + 30  # the visit is counted in a thread of its own
+        while not laid.touched and time.monotonic() < end:
+            time.sleep(0.01)
         assert laid.touched
