@@ -14,19 +14,11 @@ import pytest
 import soundfile
 
 from emotion import media
-from emotion.media import limits, sandbox
+from emotion.media import limits
 from emotion.messages import InputError
 from tests.clips import ASTRONAUT, GLAD
 
 DECODERS = (media.probe, media.decode_audio, media.decode_frames, media.decode_image)
-
-
-def refused(function, path) -> str:
-    """The code that a file is refused with."""
-    with pytest.raises(InputError) as caught:
-        sandbox.decoded(function, path)
-    assert "\n" not in str(caught.value)
-    return caught.value.code
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -42,22 +34,22 @@ def png(width: int, height: int, *chunks: bytes) -> bytes:
 # --- bombs
 
 
-def test_a_picture_that_unfolds_is_bounded_by_its_pixels(tmp_path):
+def test_a_picture_that_unfolds_is_bounded_by_its_pixels(decoded, refused, tmp_path):
     path = tmp_path / "a.png"
     deflate = zlib.compressobj(9)
     rows = b"".join(deflate.compress(bytes(6001)) for _ in range(6000)) + deflate.flush()
     path.write_bytes(png(6000, 6000, chunk(b"IDAT", rows)))
     assert path.stat().st_size < 50_000
-    assert sandbox.decoded(media.decode_image, path).image.shape == (1280, 1280, 3)
+    assert decoded(media.decode_image, path).image.shape == (1280, 1280, 3)
     path.write_bytes(png(7000, 7000, chunk(b"IDAT", rows)))
     assert refused(media.decode_image, path) == "picture_too_large"
     text = b"a\0\0" + zlib.compress(bytes(200 * 2**20), 9)  # text that unfolds to a thousand times its size
     path.write_bytes(png(8, 8, *[chunk(b"zTXt", text)] * 3, chunk(b"IDAT", zlib.compress(bytes(72)))))
-    assert sandbox.decoded(media.decode_image, path).image.shape == (8, 8, 3)
+    assert decoded(media.decode_image, path).image.shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("form, subtype", [("FLAC", "PCM_16"), ("OGG", "OPUS")])
-def test_sound_that_unfolds_is_bounded_by_its_seconds(tmp_path, form, subtype):
+def test_sound_that_unfolds_is_bounded_by_its_seconds(refused, tmp_path, form, subtype):
     path = tmp_path / "a"
     with soundfile.SoundFile(path, "w", 16_000, 1, subtype, format=form) as file:
         for _ in range(630):
@@ -66,12 +58,15 @@ def test_sound_that_unfolds_is_bounded_by_its_seconds(tmp_path, form, subtype):
     assert refused(media.decode_audio, path) == "audio_too_long"
 
 
-def test_a_track_of_too_many_pieces_is_refused(tmp_path, monkeypatch, video):
+@pytest.mark.parametrize("function", [media.decode_frames, media.decode_audio])
+def test_a_track_of_too_many_pieces_is_refused(monkeypatch, video, function):
     monkeypatch.setattr(limits, "MAX_PACKETS", 20)
-    assert refused(media.decode_frames, video) == refused(media.decode_audio, video) == "too_many_packets"
+    with pytest.raises(InputError) as caught:
+        function(video)
+    assert caught.value.code == "too_many_packets"
 
 
-def test_a_stream_that_goes_on_and_on_is_refused(tmp_path):
+def test_a_stream_that_goes_on_and_on_is_refused(refused, tmp_path):
     """A webm of unknown length whose end comes again and again."""
     path = tmp_path / "a.webm"
     with av.open(str(path), "w", options={"live": "1"}) as container:
@@ -89,7 +84,7 @@ def test_a_stream_that_goes_on_and_on_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [1, 999, 384_001, 2**32 - 1])
-def test_absurd_rates(tmp_path, rate):
+def test_absurd_rates(refused, tmp_path, rate):
     path = tmp_path / "a.wav"
     form = struct.pack("<HHIIHH", 1, 1, rate, min(rate * 2, 2**32 - 1), 2, 16)
     data = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", 4000) + bytes(4000)
@@ -105,7 +100,7 @@ def test_absurd_rates(tmp_path, rate):
 
 
 @pytest.mark.parametrize("channels", [0, 65, 1000, 65_535])
-def test_absurd_channels(tmp_path, channels):
+def test_absurd_channels(decoded, tmp_path, channels):
     path = tmp_path / "a.wav"
     width = max(1, 2 * channels)
     form = struct.pack("<HHIIHH", 1, channels, 16_000, 16_000 * width, width % 2**16, 16)
@@ -113,7 +108,7 @@ def test_absurd_channels(tmp_path, channels):
     data = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(content)) + content
     path.write_bytes(b"RIFF" + struct.pack("<I", len(data)) + data)
     try:
-        assert sandbox.decoded(media.decode_audio, path).ndim == 1
+        assert decoded(media.decode_audio, path).ndim == 1
     except InputError as refusal:
         assert refusal.code != "decoder_failed"
 
@@ -121,14 +116,14 @@ def test_absurd_channels(tmp_path, channels):
 # --- what is something else
 
 
-def test_what_a_file_is_counts_and_not_what_it_is_called(tmp_path):
+def test_what_a_file_is_counts_and_not_what_it_is_called(decoded, tmp_path):
     (tmp_path / "a.wav").write_bytes(ASTRONAUT.read_bytes())
     (tmp_path / "a.jpg").write_bytes(GLAD.read_bytes())
-    assert sandbox.decoded(media.probe, tmp_path / "a.wav").kind == "image"
-    assert sandbox.decoded(media.probe, tmp_path / "a.jpg").kind == "audio"
+    assert decoded(media.probe, tmp_path / "a.wav").kind == "image"
+    assert decoded(media.probe, tmp_path / "a.jpg").kind == "audio"
 
 
-def test_archives_documents_and_programs_are_refused(tmp_path):
+def test_archives_documents_and_programs_are_refused(refused, tmp_path):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("a.wav", bytes(10**7))
@@ -147,18 +142,18 @@ def test_archives_documents_and_programs_are_refused(tmp_path):
         assert {refused(function, tmp_path / "a.mp4") for function in DECODERS} <= {"media_unreadable", "not_a_picture"}
 
 
-def test_a_polyglot_is_what_its_first_bytes_say(tmp_path):
+def test_a_polyglot_is_what_its_first_bytes_say(decoded, refused, tmp_path):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("run.py", "raise SystemExit")
     path = tmp_path / "a.zip"
     path.write_bytes(ASTRONAUT.read_bytes() + archive.getvalue() + b"<script>alert(1)</script>")
     assert zipfile.is_zipfile(path)
-    assert np.array_equal(sandbox.decoded(media.decode_image, path).image, media.decode_image(ASTRONAUT).image)
+    assert np.array_equal(decoded(media.decode_image, path).image, media.decode_image(ASTRONAUT).image)
     assert refused(media.decode_audio, path) == "media_unreadable"
 
 
-def test_a_film_that_names_another_file_opens_none(tmp_path, video):
+def test_a_film_that_names_another_file_opens_none(refused, tmp_path, video):
     """A QuickTime film may keep its samples elsewhere: the data reference of a track then is a path or an address."""
     soundfile.write(tmp_path / "secret.wav", *soundfile.read(GLAD))
     whole = video.read_bytes()
@@ -194,11 +189,11 @@ def test_a_name_is_told_without_its_folder_and_without_marks_that_are_not_seen(t
     str(caught.value).encode()
 
 
-def test_damaged_pictures_leave_nothing_behind(tmp_path):
+def test_damaged_pictures_leave_nothing_behind(decoded, tmp_path):
     whole = cv2.imencode(".webp", cv2.imread(str(ASTRONAUT)))[1].tobytes()
     for length in range(0, len(whole), len(whole) // 20):
         (tmp_path / "a.webp").write_bytes(whole[:length] + bytes(64))
         try:
-            assert sandbox.decoded(media.decode_image, tmp_path / "a.webp").image.ndim == 3
+            assert decoded(media.decode_image, tmp_path / "a.webp").image.ndim == 3
         except InputError as refusal:
             assert refusal.code != "decoder_failed"

@@ -1,6 +1,7 @@
 """What a decoder can do to the rest: nothing. The functions that stand in for a decoder are at the end."""
 
 import errno
+import functools
 import json
 import os
 import signal
@@ -26,13 +27,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a sandbox of Li
 PATIENCE_S = 60  # for another process, on a busy machine
 
 
-@pytest.fixture(scope="module")
-def pool():
-    with Workers(max_workers=1) as pool:
-        pool.warm(sandbox.warm)
-        yield pool
-
-
 @pytest.fixture
 def locked():
     if sandbox.refusal():
@@ -46,9 +40,12 @@ def wait_until(condition):
     return condition()
 
 
-def found(function):
-    """What a function of this file says that it found in a sandbox."""
-    return json.loads(sandbox.decoded(function, GLAD).kind)
+def decoded_with(function, **replaced):
+    """In a worker: what a function makes of a file, with these in place of attributes of emotion.media.limits or sandbox."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in replaced.items():
+            patch.setattr(limits if hasattr(limits, name) else sandbox, name, value)
+        return sandbox.decoded(function, GLAD)
 
 
 def alike(one, other):
@@ -61,7 +58,7 @@ def alike(one, other):
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3", "AIFF", "mp4", "png", "jpg", "webp"])
-def test_a_file_is_decoded_as_without_it(pool, tmp_path, video, form):
+def test_a_file_is_decoded_as_without_it(decoded, tmp_path, video, form):
     path, functions = tmp_path / "a", [media.probe, media.decode_image]
     if form == "mp4":
         path, functions = video, [media.probe, media.decode_audio, media.decode_frames]
@@ -71,21 +68,22 @@ def test_a_file_is_decoded_as_without_it(pool, tmp_path, video, form):
     else:
         path.write_bytes(cv2.imencode(f".{form}", cv2.imread(str(ASTRONAUT)))[1].tobytes())
     for function in functions:
-        assert alike(function(path), pool.submit(sandbox.decoded, function, path, timeout=60).result())
+        assert alike(function(path), decoded(function, path))
 
 
 @pytest.mark.parametrize("path", ["/no/such.wav", "/dev/zero", "/tmp", Path(__file__)])
-def test_a_refusal_is_the_same_as_without_it(pool, path):
+def test_a_refusal_is_the_same_as_without_it(decoded, path):
     with pytest.raises(InputError) as plain:
         media.decode_audio(path)
     with pytest.raises(InputError) as confined:
-        pool.submit(sandbox.decoded, media.decode_audio, path, timeout=60).result()
+        decoded(media.decode_audio, path)
     assert confined.value.to_dict() == plain.value.to_dict()
 
 
-def test_a_decoder_has_its_file_open_and_can_open_nothing():
-    assert found(open_descriptors)[:3] == [0, 1, 2] and len(found(open_descriptors)) == 4
-    attempts = found(attempts_to_open)
+def test_a_decoder_has_its_file_open_and_can_open_nothing(decoded):
+    descriptors = json.loads(decoded(open_descriptors, GLAD).kind)
+    assert descriptors[:3] == [0, 1, 2] and len(descriptors) == 4
+    attempts = json.loads(decoded(attempts_to_open, GLAD).kind)
     assert attempts and set(attempts.values()) <= {errno.EMFILE, errno.EACCES, errno.EPERM}
 
 
@@ -116,18 +114,17 @@ def test_landlock_closes_files_and_tcp_by_itself(locked, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["crash", "exit_early", "eat_memory", "spin"])
-def test_a_crash_or_a_bomb_costs_one_answer(monkeypatch, name):
-    monkeypatch.setattr(limits, "DECODER_BYTES", 256 * 2**20)
-    monkeypatch.setattr(limits, "DECODER_CPU_S", 1)
+def test_a_crash_or_a_bomb_costs_one_answer(pool, decoded, name):
+    smaller = functools.partial(decoded_with, globals()[name], DECODER_BYTES=256 * 2**20, DECODER_CPU_S=1)
     with pytest.raises(InputError) as caught:
-        sandbox.decoded(globals()[name], GLAD)
+        pool.submit(smaller, timeout=60).result()
     assert caught.value.to_dict() == {"code": "decoder_failed", "fields": {"file": "glad.flac", "limit": 256}}
-    assert len(sandbox.decoded(media.decode_audio, GLAD))
+    assert len(decoded(media.decode_audio, GLAD))
 
 
-def test_nothing_can_be_written(tmp_path):
+def test_nothing_can_be_written(decoded):
     with pytest.raises(RuntimeError, match="OSError"):
-        sandbox.decoded(write_to_its_file, GLAD)
+        decoded(write_to_its_file, GLAD)
 
 
 @pytest.mark.parametrize(
@@ -145,16 +142,16 @@ def test_nothing_can_be_written(tmp_path):
         b'{"refused": {"code": "no_such_code", "fields": {}}}',
     ],
 )
-def test_an_answer_that_is_none_is_refused(monkeypatch, answer):
-    monkeypatch.setattr(sandbox, "_write", lambda memory, header, arrays: memory.write(answer))
+def test_an_answer_that_is_none_is_refused(pool, answer):
+    task = functools.partial(decoded_with, media.probe, _write=functools.partial(write_instead, answer))
     with pytest.raises(InputError) as caught:
-        sandbox.decoded(media.probe, GLAD)
+        pool.submit(task, timeout=60).result()
     assert caught.value.code == "decoder_failed"
 
 
-def test_an_error_of_our_own_is_no_bad_file():
+def test_an_error_of_our_own_is_no_bad_file(decoded):
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        sandbox.decoded(divide, GLAD)
+        decoded(divide, GLAD)
 
 
 def test_a_decoder_ends_with_its_worker():
@@ -168,10 +165,7 @@ def test_a_decoder_ends_with_its_worker():
         assert wait_until(lambda: not Path(f"/proc/{child}").exists())
 
 
-def test_a_kernel_that_refuses_is_told_once_and_the_rest_still_holds(monkeypatch, caplog):
-    def refuse(**_):
-        raise landlockpy.UnsupportedError("not in this kernel")
-
+def test_a_kernel_that_refuses_is_told_once_and_the_rest_still_holds(pool, monkeypatch, caplog):
     monkeypatch.setattr(landlockpy, "Ruleset", refuse)
     sandbox.refusal.cache_clear()
     try:
@@ -179,12 +173,21 @@ def test_a_kernel_that_refuses_is_told_once_and_the_rest_still_holds(monkeypatch
         assert [record.message for record in caplog.records if "Landlock" in record.message] == [
             "decoders run without Landlock here (UnsupportedError: not in this kernel): only resource limits bind them"
         ]
-        assert set(found(attempts_to_open).values()) == {errno.EMFILE}
     finally:
         sandbox.refusal.cache_clear()
+    attempts = pool.submit(functools.partial(decoded_with, attempts_to_open, _landlock=refuse), timeout=60).result()
+    assert set(json.loads(attempts.kind).values()) == {errno.EMFILE}
 
 
-# --- in place of a decoder
+# --- in place of what a worker has
+
+
+def refuse(**_):
+    raise landlockpy.UnsupportedError("not in this kernel")
+
+
+def write_instead(answer, memory, header, arrays):
+    memory.write(answer)
 
 
 def told(value):
