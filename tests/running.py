@@ -14,8 +14,10 @@ from pathlib import Path
 from emotion.serving.weights import ROLES, ROOT
 
 # The app, which also writes down the role of each model that is ready: an attribute of the log's record, whatever its words are.
+# It heeds Ctrl-C: a shell makes what it starts in the background deaf to it, and all that those processes start.
 STARTED = """
-import logging, sys, app
+import logging, signal, sys, app
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Ready(logging.Handler):
     def emit(self, record):
         with open(sys.argv[1], "a") as file:
